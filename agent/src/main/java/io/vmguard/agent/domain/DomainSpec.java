@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.domain;
+
+import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The part of a domain that matters for its leases.
+ *
+ * @param name as written, never blank
+ * @param uuid absent only in XML written by hand; libvirt always gives one to its hooks
+ * @param disks in document order, at most {@link DomainXml#MAX_DISKS}
+ */
+public record DomainSpec(String name, @Nullable UUID uuid, List<DiskSpec> disks) {
+
+    public DomainSpec {
+        disks = List.copyOf(disks);
+    }
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.process.linux;
+
+import io.vmguard.agent.process.GuardedProcess;
+import io.vmguard.agent.process.KillSignal;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/** A process held by its pidfd and watched by the one thread that does so for all. */
+final class WatchedProcess implements GuardedProcess {
+
+    private static final Logger LOG = LogManager.getLogger(WatchedProcess.class);
+
+    private final int pid;
+    private final Pidfd pidfd;
+    private final ProcessWatch watch;
+    private final CountDownLatch gone = new CountDownLatch(1);
+
+    /** Guarded by itself, together with the count-down of {@code gone}. */
+    private final List<Runnable> listeners = new ArrayList<>();
+
+    private WatchedProcess(int pid, Pidfd pidfd, ProcessWatch watch) {
+        this.pid = pid;
+        this.pidfd = pidfd;
+        this.watch = watch;
+    }
+
+    /** Takes over the pidfd and has it watched. */
+    static WatchedProcess of(int pid, Pidfd pidfd, ProcessWatch watch) {
+        WatchedProcess process = new WatchedProcess(pid, pidfd, watch);
+        watch.add(process);
+        return process;
+    }
+
+    Pidfd pidfd() {
+        return pidfd;
+    }
+
+    @Override
+    public int pid() {
+        return pid;
+    }
+
+    @Override
+    public boolean isGone() {
+        return gone.getCount() == 0 || pidfd.isReadable();
+    }
+
+    @Override
+    public boolean awaitGone(Duration limit) throws InterruptedException {
+        return gone.await(limit.toNanos(), TimeUnit.NANOSECONDS) || isGone();
+    }
+
+    @Override
+    public void onGone(Runnable listener) {
+        synchronized (listeners) {
+            if (gone.getCount() > 0) {
+                listeners.add(listener);
+                return;
+            }
+        }
+        listener.run();
+    }
+
+    @Override
+    public KillSignal kill() {
+        return gone.getCount() == 0 ? new KillSignal.AlreadyGone() : pidfd.kill();
+    }
+
+    @Override
+    public void close() {
+        watch.remove(this);
+    }
+
+    /** By the watch: the pidfd was readable. */
+    void gone() {
+        List<Runnable> toTell;
+        synchronized (listeners) {
+            gone.countDown();
+            toTell = List.copyOf(listeners);
+            listeners.clear();
+        }
+        pidfd.close();
+        for (Runnable listener : toTell) {
+            try {
+                listener.run();
+            } catch (RuntimeException e) {
+                // One listener must not cost the others theirs.
+                LOG.error("a listener to the end of process {} failed", pid, e);
+            }
+        }
+    }
+
+    /** By the watch: nobody wants to know any more. */
+    void letGo() {
+        pidfd.close();
+    }
+
+    @Override
+    public String toString() {
+        return "process " + pid;
+    }
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.config;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * The settings of one agent, checked by {@link ConfigLoader} and fixed from then on.
+ *
+ * @param leaseDir absolute; holds the lockspace file and one file per lease, shared by all hosts
+ * @param lockspace 1 to 48 bytes of printable ASCII without {@code /}, not starting with a dot
+ * @param hostId 1 to 2000, or empty to find a free one
+ * @param ioTimeout 1 s to 30 s in whole seconds; every other delay of the lease protocol follows from it
+ * @param libvirtUri of this host's libvirt
+ * @param mode what an unprotected start leads to
+ * @param onUnprotected what happens to a domain found running although another host holds its lease
+ * @param socket absolute, at most 107 bytes (the limit of a Unix socket address)
+ * @param socketGroup may use the socket beside root; empty for root only
+ * @param stateDir absolute; survives a reboot
+ * @param runtimeDir absolute; need not survive a reboot
+ * @param hookTimeout 1 s to 5 min: how long a start waits for an answer, also while the agent is still joining
+ * @param destroyTimeout 1 s to less than 40 s: how long libvirt gets to destroy a domain before QEMU is killed directly
+ */
+public record AgentConfig(
+        Path leaseDir,
+        String lockspace,
+        OptionalInt hostId,
+        Duration ioTimeout,
+        String libvirtUri,
+        Mode mode,
+        OnUnprotected onUnprotected,
+        Path socket,
+        Optional<String> socketGroup,
+        Path stateDir,
+        Path runtimeDir,
+        Duration hookTimeout,
+        Duration destroyTimeout) {
+
+    /** What happens to a start that cannot be protected. */
+    public enum Mode {
+        /** It is refused. */
+        ENFORCE,
+        /** It is let through and logged. */
+        OBSERVE
+    }
+
+    /** What happens to a domain found running while another owner holds one of its leases. */
+    public enum OnUnprotected {
+        /** It is reported, again and again, and left alone. */
+        REPORT,
+        /** It is destroyed. */
+        DESTROY
+    }
+
+    /** The settings of an empty or missing file. */
+    public static AgentConfig defaults() {
+        return ConfigLoader.defaults();
+    }
+}

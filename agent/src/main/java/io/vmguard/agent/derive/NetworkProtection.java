@@ -89,7 +89,7 @@ final class NetworkProtection {
     }
 
     private static Protection lease(String protocol, String identity) {
-        return new Lease(identity, LeaseName.ofIdentity(protocol, identity));
+        return new Lease(identity, ResourceName.ofIdentity(protocol, identity));
     }
 
     /** The path without slashes at its ends, double slashes, {@code .} and, as far as can be told from here, {@code ..}. */

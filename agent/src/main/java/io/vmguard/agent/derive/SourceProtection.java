@@ -77,13 +77,13 @@ final class SourceProtection implements DiskSource.Cases<Protection> {
         String identity = source.attributes().entrySet().stream()
                 .map(entry -> entry.getKey() + "=" + entry.getValue())
                 .collect(Collectors.joining(",", source.type() + ":", ""));
-        return new Lease(identity, LeaseName.ofIdentity(source.type(), identity));
+        return new Lease(identity, ResourceName.ofIdentity(source.type(), identity));
     }
 
     /** A file, a device and a directory of one path are one lease, as on hosts with libvirt's own sanlock plug-in. */
     private static Protection path(String kind, String path) {
         return path.isEmpty()
                 ? new Impossible("the " + kind + " source names no path")
-                : new Lease(kind + ":" + path, LeaseName.ofPath(path));
+                : new Lease(kind + ":" + path, ResourceName.ofPath(path));
     }
 }

@@ -18,12 +18,12 @@ import java.util.Locale;
  *
  * The hyphen and the length keep the second kind apart from the first.
  */
-final class LeaseName {
+final class ResourceName {
 
     private static final int MAX_PREFIX = 7;
     private static final int HASH_DIGITS = 40;
 
-    private LeaseName() {}
+    private ResourceName() {}
 
     /** For a path on the host: lower-case hex MD5 of its UTF-8 bytes exactly as written, without a newline at the end. */
     static String ofPath(String path) {

@@ -74,7 +74,7 @@ record Explanation(String file, DomainSpec domain, Derivation derivation) {
         text.append(domain.uuid() == null ? "" : " (" + domain.uuid() + ")").append("\n");
         text.append(rows.size() == 1 ? "  no disks\n" : table(rows));
         if (!derivation.refusals().isEmpty()) {
-            text.append("  A start of this domain is refused.\n");
+            text.append("  A disk that is REFUSED on its host too stops the start.\n");
         }
         return text.toString();
     }

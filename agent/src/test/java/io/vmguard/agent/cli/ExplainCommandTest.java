@@ -97,7 +97,12 @@ class ExplainCommandTest {
         assertThat(run(xml)).isZero();
         assertThat(out.toString().lines()).hasSize(5);
         assertThat(out.toString())
-                .contains("a\\u009b", "v\\na", "file:/a\\nb", "REFUSED", "  A start of this domain is refused.\n");
+                .contains(
+                        "a\\u009b",
+                        "v\\na",
+                        "file:/a\\nb",
+                        "REFUSED",
+                        "  A disk that is REFUSED on its host too stops the start.\n");
     }
 
     @Test

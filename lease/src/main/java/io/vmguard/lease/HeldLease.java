@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease;
+
+/**
+ * A resource lease that this host holds exclusively.
+ *
+ * @param lver the lease version that the winning ballot made
+ */
+public record HeldLease(LeaseName resource, Owner owner, long lver) {}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease;
+
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * One host's membership in one lockspace: what callers can ask of the lease engine.
+ *
+ * <p>No method blocks. Futures complete on engine threads; what hangs off them must be short. A caller that needs a limit puts it on
+ * the future; a lease that is acquired after its caller gave up (by cancelling) is released again by the engine.
+ */
+public interface Lockspace extends AutoCloseable {
+
+    /** Begins to join, and keeps at it until it succeeds or {@link #close} is called. */
+    void join();
+
+    /** A snapshot for people and for decisions on joining; cheap. */
+    LockspaceView view();
+
+    /** Whether our leases are in time at this instant. False from {@link Timeouts#renewalFailed} on, whatever else happens. */
+    boolean member();
+
+    /**
+     * Takes a resource exclusively. It is not waited for a holder.
+     *
+     * @param note who wants it; shown to others that are refused
+     * @return completes with {@link AcquireResult}; never exceptionally
+     */
+    CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote note);
+
+    /**
+     * Gives a resource back. Only for a lease whose user is proved gone. If storage does not answer, the engine keeps trying for as
+     * long as the membership lasts.
+     */
+    CompletableFuture<ReleaseResult> release(LeaseName resource);
+
+    /** Resources that this membership holds from before a restart of the process and that nobody has claimed by {@link #acquire}. */
+    Set<LeaseName> carriedOver();
+
+    /** After a loss: all users of the lost leases are proved gone, so a new membership may begin. */
+    void usersGone();
+
+    /**
+     * Ends the membership as well as it can be ended: with no lease held the host id is freed; with leases held it is left to
+     * expire, so that nobody takes them before the users can be dead.
+     */
+    @Override
+    void close();
+}

@@ -13,6 +13,9 @@ public interface LeaseClock {
     /** Whole seconds of {@code CLOCK_MONOTONIC}, truncated, at least 1. Written to disk, never used to measure an age. */
     long monotonicSeconds();
 
+    /** Nanoseconds of {@code CLOCK_MONOTONIC}. Only to tell whether the machine was suspended between two moments. */
+    long monotonicNanos();
+
     /** Nanoseconds of {@code CLOCK_BOOTTIME}. The base of every age and deadline. */
     long bootNanos();
 

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.delta;
+
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.ondisk.Decoded;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.ondisk.LeaseLayout;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Everything this host has seen of all host ids, fed by each renewal's read of the lockspace.
+ *
+ * <p>One thread updates; any thread reads a snapshot. A record that is not sound is "possibly alive": it neither ages its host
+ * towards death nor frees it.
+ */
+public final class HostTable {
+    private final LeaseName lockspace;
+    private final LeaseLayout layout;
+    private final Timeouts timeouts;
+    private final AtomicReference<Map<Long, HostSighting>> sightings = new AtomicReference<>(Map.of());
+    private volatile boolean checked;
+
+    public HostTable(LeaseName lockspace, LeaseLayout layout, Timeouts timeouts) {
+        this.lockspace = lockspace;
+        this.layout = layout;
+        this.timeouts = timeouts;
+    }
+
+    /** Looks at every slot of a lockspace just read. */
+    public void update(byte[] area, long nowNanos) {
+        Map<Long, HostSighting> next = new TreeMap<>();
+        Map<Long, HostSighting> before = sightings.get();
+        for (long id = 1; id <= layout.maxHosts(); id++) {
+            HostSighting sighting = look(area, id, before.get(id), nowNanos);
+            if (sighting != null) {
+                next.put(id, sighting);
+            }
+        }
+        sightings.set(Map.copyOf(next));
+        checked = true;
+    }
+
+    private @Nullable HostSighting look(byte[] area, long id, @Nullable HostSighting before, long nowNanos) {
+        int offset = (int) layout.deltaOffset(id);
+        LeaderRecord raw = LeaderRecord.at(area, offset);
+        if (before == null
+                && raw.owner().generation() == 0
+                && raw.isFree()
+                && raw.magic() == LeaderRecord.DELTA_MAGIC) {
+            return null; // never used
+        }
+        Decoded<LeaderRecord> decoded = LeaderRecord.decodeDelta(area, offset, lockspace);
+        if (decoded instanceof Decoded.Valid<LeaderRecord> valid) {
+            return sound(valid.value(), before, nowNanos);
+        }
+        HostSighting base = before != null
+                ? before
+                : new HostSighting(
+                        new Owner(id, 0), "", -1, assumedTimeout(0), nowNanos, nowNanos, nowNanos, false, false);
+        // Whoever wrote this may live: its clock starts again at each look.
+        return new HostSighting(
+                base.owner(),
+                base.name(),
+                base.timestamp(),
+                base.ioTimeoutSeconds(),
+                base.firstCheckNanos(),
+                nowNanos,
+                nowNanos,
+                base.everChanged(),
+                false);
+    }
+
+    private HostSighting sound(LeaderRecord record, @Nullable HostSighting before, long nowNanos) {
+        boolean first = before == null;
+        boolean changed = before == null
+                || !before.sound()
+                || before.timestamp() != record.timestamp()
+                || !before.owner().equals(record.owner());
+        return new HostSighting(
+                record.owner(),
+                record.resourceName(),
+                record.timestamp(),
+                assumedTimeout(record.ioTimeoutSeconds()),
+                first ? nowNanos : before.firstCheckNanos(),
+                nowNanos,
+                changed ? nowNanos : before.lastLiveNanos(),
+                !first && (before.everChanged() || changed),
+                true);
+    }
+
+    /** An owner that did not say its T gets the larger of ours and the default. */
+    private int assumedTimeout(int onDisk) {
+        return onDisk != 0 ? onDisk : Math.max(timeouts.ioTimeoutSeconds(), 10);
+    }
+
+    /** Whether the lockspace was looked at since we joined. */
+    public boolean checked() {
+        return checked;
+    }
+
+    public Optional<HostSighting> of(long hostId) {
+        return Optional.ofNullable(sightings.get().get(hostId));
+    }
+
+    /** By host id; ids never used are left out. */
+    public Map<Long, HostSighting> all() {
+        return new TreeMap<>(sightings.get());
+    }
+
+    /**
+     * Whether a host that marked a resource as shared under this generation may still be alive.
+     *
+     * @return true in every doubt
+     */
+    public boolean mayHoldShared(long hostId, long generation, long nowNanos) {
+        HostSighting sighting = sightings.get().get(hostId);
+        if (sighting == null) {
+            return true; // never seen: it may have joined after our last look
+        }
+        if (!sighting.sound()) {
+            return true;
+        }
+        if (sighting.owner().generation() < generation) {
+            return true; // joined after our last look
+        }
+        if (sighting.timestamp() == 0 || sighting.owner().generation() > generation) {
+            return false;
+        }
+        return nowNanos - sighting.lastLiveNanos() <= sighting.deadNanos();
+    }
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.paxos;
+
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.delta.HostTable;
+import io.vmguard.lease.ondisk.DiskBlock;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.step.IoOutcome;
+import io.vmguard.lease.step.Step;
+import io.vmguard.lease.time.LeaseClock;
+import java.util.function.BiFunction;
+import java.util.function.BooleanSupplier;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import java.util.random.RandomGenerator;
+
+/**
+ * What every resource machine needs: who we are, which resource, and the few I/Os that all of them do.
+ *
+ * @param me our membership, under which the lease is held
+ * @param member whether that membership is still in time; asked before each write, because nothing may be written under a lost one
+ */
+public record ResourceContext(
+        LeaseName lockspace,
+        LeaseName resource,
+        LeaseLayout layout,
+        Timeouts timeouts,
+        Owner me,
+        HostTable hosts,
+        BooleanSupplier member,
+        LeaseClock clock,
+        RandomGenerator random) {
+
+    /** Reads sectors of the resource. */
+    <R> Step<R> read(
+            long offset, int length, Function<byte[], Step<R>> then, BiFunction<LeaseFault, String, Step<R>> failed) {
+        return new Step.Read<>(
+                Step.Area.RESOURCE, offset, length, timeouts.ioTimeout(), outcome -> onRead(outcome, then, failed));
+    }
+
+    /** Reads and verifies the leader. */
+    <R> Step<R> readLeader(Function<LeaderRecord, Step<R>> then, BiFunction<LeaseFault, String, Step<R>> failed) {
+        return read(
+                layout.leaderOffset(),
+                layout.sectorBytes(),
+                bytes -> decodeLeader(bytes).fold(then, failed),
+                failed);
+    }
+
+    io.vmguard.lease.ondisk.Decoded<LeaderRecord> decodeLeader(byte[] area) {
+        return LeaderRecord.decodeResource(area, 0, lockspace, resource, me.hostId());
+    }
+
+    /** Reads and verifies the delta lease of a host. */
+    <R> Step<R> readDelta(
+            long hostId, Function<LeaderRecord, Step<R>> then, BiFunction<LeaseFault, String, Step<R>> failed) {
+        return new Step.Read<>(
+                Step.Area.LOCKSPACE,
+                layout.deltaOffset(hostId),
+                layout.sectorBytes(),
+                timeouts.ioTimeout(),
+                outcome -> onRead(
+                        outcome,
+                        bytes -> LeaderRecord.decodeDelta(bytes, 0, lockspace).fold(then, failed),
+                        failed));
+    }
+
+    /** Writes our own disk block. */
+    <R> Step<R> writeBlock(DiskBlock block, Supplier<Step<R>> then, BiFunction<LeaseFault, String, Step<R>> failed) {
+        return write(layout.diskBlockOffset(me.hostId()), block.sector(layout), then, failed);
+    }
+
+    <R> Step<R> write(
+            long offset, byte[] sector, Supplier<Step<R>> then, BiFunction<LeaseFault, String, Step<R>> failed) {
+        if (!member.getAsBoolean()) {
+            return failed.apply(LeaseFault.NO_MEMBERSHIP, "the membership was lost meanwhile");
+        }
+        return new Step.Write<>(Step.Area.RESOURCE, offset, sector, timeouts.ioTimeout(), outcome -> {
+            if (outcome instanceof IoOutcome.Failed f) {
+                return failed.apply(f.fault(), f.why());
+            }
+            return then.get();
+        });
+    }
+
+    private static <R> Step<R> onRead(
+            IoOutcome outcome, Function<byte[], Step<R>> then, BiFunction<LeaseFault, String, Step<R>> failed) {
+        if (outcome instanceof IoOutcome.Failed f) {
+            return failed.apply(f.fault(), f.why());
+        }
+        return then.apply(((IoOutcome.Done) outcome).bytes());
+    }
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.device;
+
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+
+/** Where lease areas live: a directory on shared storage. All calls may hang as long as the storage does. */
+public interface LeaseStore {
+    /** What came of opening an area. */
+    sealed interface Opened {
+        record Ready(LeaseFile file, boolean created) implements Opened {}
+
+        /** @param why a sentence for people that ends in the way out, where there is one */
+        record Refused(LeaseFault fault, String why) implements Opened {}
+
+        default <T> T fold(Function<Ready, T> ready, BiFunction<LeaseFault, String, T> refused) {
+            if (this instanceof Ready r) {
+                return ready.apply(r);
+            }
+            Refused no = (Refused) this;
+            return refused.apply(no.fault(), no.why());
+        }
+    }
+
+    /**
+     * Opens an area that exists, or makes it.
+     *
+     * @param name file name in the directory
+     * @param fresh the bytes of a new area; the file appears with all of them or not at all
+     * @param mayCreate false: an absent file is refused
+     */
+    Opened open(LeaseName name, byte[] fresh, boolean mayCreate);
+
+    /** For messages. */
+    String where();
+}

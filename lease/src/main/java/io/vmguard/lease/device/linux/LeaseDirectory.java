@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.device.linux;
+
+import com.sun.jna.LastErrorException;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.device.LeaseStore;
+import io.vmguard.lease.step.IoOutcome;
+import io.vmguard.lease.time.LeaseClock;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.random.RandomGenerator;
+
+/**
+ * Lease files in a directory, as stock libvirt-sanlock lays them out: one area per file, the file named like the lease.
+ *
+ * <p>A new file is written completely under a hidden temporary name, made durable, and <em>linked</em> to its final name. Nobody ever
+ * sees half of it, a crash leaves only the hidden file, and linking fails if another host was first, where renaming would replace
+ * the file that host has already handed out leases on.
+ */
+public final class LeaseDirectory implements LeaseStore {
+    private static final Duration INIT_LIMIT = Duration.ofSeconds(60);
+    /** Stock hosts create the file first and fill it later; this long we wait for them. */
+    private static final int CREATION_TRIES = 10;
+
+    private static final Duration CREATION_PAUSE = Duration.ofMillis(500);
+
+    /** One sector of either size begins with the leader record. */
+    private static final int FIRST_LOOK_BYTES = 4096;
+
+    private final Path directory;
+    private final LeaseClock clock;
+    private final RandomGenerator random;
+    /** Never counted down: a wait on it is a pause. */
+    private final CountDownLatch never = new CountDownLatch(1);
+
+    public LeaseDirectory(Path directory, LeaseClock clock, RandomGenerator random) {
+        this.directory = directory;
+        this.clock = clock;
+        this.random = random;
+    }
+
+    @Override
+    public String where() {
+        return directory.toString();
+    }
+
+    @Override
+    public Opened open(LeaseName name, byte[] fresh, boolean mayCreate) {
+        Path file = directory.resolve(name.value());
+        for (int attempt = 1; ; attempt++) {
+            Opened opened = openOnce(file, fresh, mayCreate);
+            boolean perhapsUnderWay = opened instanceof Opened.Refused refused
+                    && (refused.fault() == LeaseFault.SHORT || refused.fault() == LeaseFault.MAGIC);
+            if (!perhapsUnderWay || attempt == CREATION_TRIES || !young(file)) {
+                return opened;
+            }
+            pause();
+        }
+    }
+
+    private Opened openOnce(Path file, byte[] fresh, boolean mayCreate) {
+        boolean created = false;
+        try {
+            if (!Files.isDirectory(directory)) {
+                return refused(
+                        LeaseFault.MISSING,
+                        directory,
+                        "the lease directory does not exist or is no directory. "
+                                + "Create or mount it, or set lease_dir");
+            }
+            if (!Files.exists(file)) {
+                if (!mayCreate) {
+                    return refused(LeaseFault.MISSING, file, "no such file");
+                }
+                created = create(file, fresh);
+            }
+            long size = Files.size(file);
+            if (size < fresh.length) {
+                return refused(
+                        LeaseFault.SHORT,
+                        file,
+                        "it has " + size + " bytes instead of " + fresh.length + ": its creator did not finish. "
+                                + "If no other host is creating it now, it holds no lease: remove it and try again");
+            }
+            DirectFile open = new DirectFile(file.toString(), 0, 0, clock);
+            if (!created && blank(open)) {
+                open.close();
+                return refused(
+                        LeaseFault.MAGIC,
+                        file,
+                        "it is all zeroes: its creator did not finish. "
+                                + "If no other host is creating it now, it holds no lease: remove it and try again");
+            }
+            return new Opened.Ready(open, created);
+        } catch (LastErrorException e) {
+            return refused(LeaseFault.IO, file, Libc.text(e.getErrorCode()));
+        } catch (IOException e) {
+            return refused(LeaseFault.IO, file, e.getClass().getSimpleName() + ": " + e.getMessage());
+        }
+    }
+
+    private static boolean blank(DirectFile file) {
+        return file.read(0, FIRST_LOOK_BYTES, INIT_LIMIT) instanceof IoOutcome.Done done
+                && Arrays.equals(done.bytes(), new byte[FIRST_LOOK_BYTES]);
+    }
+
+    /** @return true if we made it, false if another host was first */
+    private boolean create(Path file, byte[] fresh) throws IOException {
+        byte[] suffix = new byte[8];
+        random.nextBytes(suffix);
+        Path temporary =
+                directory.resolve(".vmguard-" + HexFormat.of().formatHex(suffix) + "-" + file.getFileName() + ".tmp");
+        DirectFile out = new DirectFile(temporary.toString(), Libc.O_CREAT | Libc.O_EXCL, 0600, clock);
+        try (out) {
+            if (out.write(0, fresh, INIT_LIMIT) instanceof IoOutcome.Failed failed) {
+                throw new IOException("cannot initialise it: " + failed.why());
+            }
+            out.sync();
+            Libc.link(temporary.toString(), file.toString());
+            syncDirectory();
+            return true;
+        } catch (LastErrorException e) {
+            if (e.getErrorCode() == Libc.EEXIST) {
+                return false;
+            }
+            throw e;
+        } finally {
+            // Ours by its random name, made by this very call: nobody else's data.
+            Files.deleteIfExists(temporary);
+        }
+    }
+
+    private void syncDirectory() {
+        int fd = Libc.open(directory.toString(), Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
+        try {
+            Libc.fsync(fd);
+        } finally {
+            Libc.close(fd);
+        }
+    }
+
+    private boolean young(Path file) {
+        try {
+            long ageSeconds =
+                    clock.wallSeconds() - Files.getLastModifiedTime(file).to(TimeUnit.SECONDS);
+            return Math.abs(ageSeconds) < 10;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private void pause() {
+        try {
+            boolean ignored = never.await(CREATION_PAUSE.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static Opened refused(LeaseFault fault, Path path, String why) {
+        return new Opened.Refused(fault, path + ": " + why);
+    }
+}

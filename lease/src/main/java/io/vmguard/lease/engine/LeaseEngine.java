@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.engine;
+
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.HostStatus;
+import io.vmguard.lease.HostView;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.Lockspace;
+import io.vmguard.lease.LockspaceListener;
+import io.vmguard.lease.LockspaceView;
+import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.delta.DeltaLeave;
+import io.vmguard.lease.delta.DeltaRenewal;
+import io.vmguard.lease.delta.HostSighting;
+import io.vmguard.lease.device.LeaseStore;
+import io.vmguard.lease.device.linux.LeaseDirectory;
+import io.vmguard.lease.device.linux.LinuxClock;
+import io.vmguard.lease.device.linux.LocalLock;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.time.LeaseClock;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The lease engine on a real machine.
+ *
+ * <pre>
+ * thread "membership"   join, renew, leave: blocks in lease I/O and nowhere else
+ * thread "deadline"     asks ten times a second whether the membership is in time; does no I/O, takes no lock
+ * threads "resource"    one operation each; block in lease I/O
+ * thread "remember"     writes the last record to the local disk, for the next boot
+ * </pre>
+ *
+ * A stall of storage stops the first and third; the second still says "lost" in time.
+ */
+public final class LeaseEngine implements Lockspace {
+    private static final Duration DEADLINE_TICK = Duration.ofMillis(100);
+    private static final Duration RETRY_RENEWAL = Duration.ofSeconds(1);
+    private static final Duration RETRY_JOIN = Duration.ofSeconds(2);
+    /** Operations at a time, as many as disks in the largest domains; more of them wait. The queue is bounded by the leases of a host. */
+    private static final int MAX_OPERATIONS = 64;
+
+    private static final Duration CLOSE_LIMIT = Duration.ofSeconds(3);
+
+    private final EngineSettings settings;
+    private final LeaseStore store;
+    private final LeaseClock clock;
+    private final RandomGenerator random;
+    private final LockspaceListener listener;
+    private final LocalLock lock;
+    private final CountDownLatch closing = new CountDownLatch(1);
+    private final BlockingDriver driver = new BlockingDriver(closing);
+    private final Semaphore usersGone = new Semaphore(0);
+    /** Guards the step into a membership and out of it against each other; never held across I/O or a listener. */
+    private final Object transition = new Object();
+
+    private final Joiner joiner;
+    private final ExecutorService operations;
+    private final ScheduledExecutorService timer;
+    private final ExecutorService remember;
+    private final Thread membershipThread;
+
+    private volatile LockspaceView.State state = LockspaceView.State.JOINING;
+    private volatile String detail = "joining";
+    private volatile @Nullable Membership membership;
+    private volatile @Nullable Resources resources;
+    private volatile boolean saidLate;
+
+    private LeaseEngine(
+            EngineSettings settings,
+            LeaseStore store,
+            LeaseClock clock,
+            RandomGenerator random,
+            LockspaceListener listener,
+            LocalLock lock) {
+        this.settings = settings;
+        this.store = store;
+        this.clock = clock;
+        this.random = random;
+        this.listener = listener;
+        this.lock = lock;
+        this.joiner = new Joiner(settings, store, clock, random, driver);
+        ThreadPoolExecutor pool = new ThreadPoolExecutor(
+                MAX_OPERATIONS,
+                MAX_OPERATIONS,
+                30,
+                TimeUnit.SECONDS,
+                new LinkedBlockingQueue<>(),
+                daemon("vmguard-resource"));
+        pool.allowCoreThreadTimeOut(true);
+        this.operations = pool;
+        this.timer = Executors.newSingleThreadScheduledExecutor(daemon("vmguard-deadline"));
+        this.remember = new ThreadPoolExecutor(
+                0,
+                1,
+                30,
+                TimeUnit.SECONDS,
+                new java.util.concurrent.ArrayBlockingQueue<>(1),
+                daemon("vmguard-remember"),
+                new ThreadPoolExecutor.DiscardOldestPolicy());
+        this.membershipThread = daemon("vmguard-membership").newThread(this::runMembership);
+    }
+
+    /**
+     * Opens an engine on a lease directory. Nothing is joined yet.
+     *
+     * @throws IOException if the local directories cannot be used
+     * @throws IllegalStateException if another process of this machine is a member of this lockspace through the same runtime
+     *     directory, or a dead one's I/O is still under way
+     */
+    public static LeaseEngine open(
+            EngineSettings settings, Path leaseDir, RandomGenerator random, LockspaceListener listener)
+            throws IOException {
+        LinuxClock clock = new LinuxClock();
+        return open(settings, new LeaseDirectory(leaseDir, clock, random), clock, random, listener);
+    }
+
+    /** The same on any store. */
+    static LeaseEngine open(
+            EngineSettings settings,
+            LeaseStore store,
+            LeaseClock clock,
+            RandomGenerator random,
+            LockspaceListener listener)
+            throws IOException {
+        Files.createDirectories(settings.runtimeDir());
+        Files.createDirectories(settings.stateDir());
+        Path lockFile = settings.runtimeDir().resolve(settings.lockspace() + ".lock");
+        LocalLock lock = LocalLock.tryTake(lockFile)
+                .orElseThrow(
+                        () -> new IllegalStateException(
+                                lockFile
+                                        + " is locked: another vmguard agent runs here, or a killed one still has lease I/O under way"));
+        return new LeaseEngine(settings, store, clock, random, listener, lock);
+    }
+
+    @Override
+    public void join() {
+        timer.scheduleAtFixedRate(
+                this::watchDeadline, DEADLINE_TICK.toMillis(), DEADLINE_TICK.toMillis(), TimeUnit.MILLISECONDS);
+        membershipThread.start();
+    }
+
+    // ---- membership thread
+
+    private void runMembership() {
+        try {
+            boolean gone = false;
+            while (true) {
+                Joiner.Result result = attemptUntilDecided(gone);
+                if (result instanceof Joiner.Result.UsersFirst first) {
+                    listener.previousLifeLost(first.users());
+                    awaitUsersGone();
+                    gone = true;
+                    continue;
+                }
+                Joiner.Result.Member member = (Joiner.Result.Member) result;
+                boolean entered = enter(member);
+                if (entered) {
+                    renewUntilLost(member.membership());
+                } else if (!member.users().isEmpty()) {
+                    listener.previousLifeLost(member.users());
+                }
+                if (entered || !member.users().isEmpty()) {
+                    awaitUsersGone();
+                }
+                member.membership().file.close();
+                gone = true;
+            }
+        } catch (BlockingDriver.Closing e) {
+            leave();
+        } catch (RuntimeException | Error e) {
+            // A bug here must end in fencing, not in a thread that is silently missing.
+            Membership current = membership;
+            if (current != null) {
+                loseMembership(current, LeaseFault.IO, "internal error: " + e);
+            }
+            throw e;
+        }
+    }
+
+    private Joiner.Result attemptUntilDecided(boolean gone) throws BlockingDriver.Closing {
+        state = LockspaceView.State.JOINING;
+        detail = "joining";
+        String said = "";
+        while (true) {
+            Joiner.Result result = joiner.attempt(gone);
+            if (!(result instanceof Joiner.Result.Failed failed)) {
+                return result;
+            }
+            detail = failed.why();
+            if (!said.equals(failed.why())) {
+                said = failed.why();
+                listener.joinFailed(failed.fault(), failed.why());
+            }
+            driver.pause(RETRY_JOIN);
+        }
+    }
+
+    /** One renewal at once: it proves that the claim stands and gives the first look at all other hosts. */
+    private boolean enter(Joiner.Result.Member member) throws BlockingDriver.Closing {
+        Membership joined = member.membership();
+        Resources table = new Resources(joined, store, clock, random, driver, threads(), timer, joiner);
+        saidLate = false;
+        membership = joined;
+        if (!renewOnce(joined)) {
+            return false;
+        }
+        if (member.resumed()) {
+            table.adopt(member.users());
+        }
+        synchronized (transition) {
+            if (!joined.inTime()) {
+                return false;
+            }
+            resources = table;
+            state = LockspaceView.State.MEMBER;
+            detail = "";
+        }
+        listener.joined(joined.owner, member.resumed());
+        return true;
+    }
+
+    private void renewUntilLost(Membership current) throws BlockingDriver.Closing {
+        long intervalNanos = settings.timeouts().renewalInterval().toNanos();
+        while (!current.isLost()) {
+            long dueInNanos = intervalNanos - current.ageNanos();
+            driver.pause(dueInNanos > 0 ? Duration.ofNanos(dueInNanos) : RETRY_RENEWAL);
+            if (!current.isLost()) {
+                renewOnce(current);
+            }
+        }
+    }
+
+    /** @return false if the membership is lost */
+    private boolean renewOnce(Membership current) throws BlockingDriver.Closing {
+        DeltaRenewal.Result result = driver.run(
+                new DeltaRenewal(
+                                settings.lockspace(),
+                                current.layout,
+                                settings.timeouts(),
+                                clock,
+                                current.record(),
+                                current.recordCertain(),
+                                current.deadlineNanos())
+                        .start(),
+                current.file,
+                current.file);
+        result.area().ifPresent(area -> current.hosts.update(area, clock.bootNanos()));
+        if (result instanceof DeltaRenewal.Result.Renewed renewed) {
+            if (!current.renewed(renewed.record(), renewed.startedNanos())) {
+                loseMembership(current, LeaseFault.TIMED_OUT, "a renewal came through too late");
+                return false;
+            }
+            rememberLater(renewed.record());
+            if (saidLate) {
+                saidLate = false;
+                detail = "";
+                listener.renewalRecovered();
+            }
+            return true;
+        }
+        current.renewalFailed();
+        if (result instanceof DeltaRenewal.Result.Lost lost) {
+            loseMembership(current, lost.fault(), lost.why());
+            return false;
+        }
+        sayLate(((DeltaRenewal.Result.Late) result).why());
+        return !current.isLost();
+    }
+
+    private void rememberLater(LeaderRecord record) {
+        remember.execute(() -> {
+            try {
+                joiner.remember(record);
+            } catch (IOException e) {
+                // Only speeds up the next boot.
+            }
+        });
+    }
+
+    private void awaitUsersGone() throws BlockingDriver.Closing {
+        while (!usersGone.tryAcquire()) {
+            driver.pause(DEADLINE_TICK);
+        }
+    }
+
+    private void leave() {
+        Membership current = membership;
+        Resources table = resources;
+        boolean inUse = table != null && !table.all().isEmpty();
+        if (current != null && current.inTime() && current.recordCertain() && !inUse) {
+            DeltaLeave leave =
+                    new DeltaLeave(current.layout, settings.timeouts().ioTimeout(), current.record());
+            try {
+                new BlockingDriver(new CountDownLatch(1)).run(leave.start(), current.file, current.file);
+            } catch (BlockingDriver.Closing e) {
+                // Interrupted: the id expires by itself.
+            }
+        }
+        state = LockspaceView.State.LEFT;
+        detail = "left";
+    }
+
+    // ---- deadline thread
+
+    private void watchDeadline() {
+        Membership current = membership;
+        if (current == null || current.isLost()) {
+            return;
+        }
+        if (!current.inTime()) {
+            loseMembership(
+                    current,
+                    LeaseFault.TIMED_OUT,
+                    "no renewal has succeeded for "
+                            + settings.timeouts().renewalFailed().toSeconds() + " s");
+        } else if (current.ageNanos()
+                > settings.timeouts().ioTimeout().multipliedBy(4).toNanos()) {
+            sayLate("the storage does not answer");
+        }
+    }
+
+    private void sayLate(String why) {
+        if (!saidLate) {
+            saidLate = true;
+            detail = "renewals are late: " + why;
+            listener.renewalLate(why);
+        }
+    }
+
+    private void loseMembership(Membership current, LeaseFault fault, String why) {
+        synchronized (transition) {
+            boolean entered = state == LockspaceView.State.MEMBER;
+            if (!current.lose() || !entered) {
+                return; // before it was entered it had no users of this process
+            }
+            state = LockspaceView.State.LOST;
+            detail = why;
+            saidLate = false;
+            usersGone.drainPermits();
+        }
+        listener.lost(fault, why);
+    }
+
+    // ---- callers
+
+    @Override
+    public boolean member() {
+        Membership current = membership;
+        return state == LockspaceView.State.MEMBER && current != null && current.inTime();
+    }
+
+    @Override
+    public CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote note) {
+        Resources table = resources;
+        if (table == null || !member()) {
+            return CompletableFuture.completedFuture(
+                    new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, detail, false));
+        }
+        return table.acquire(resource, note);
+    }
+
+    @Override
+    public CompletableFuture<ReleaseResult> release(LeaseName resource) {
+        Resources table = resources;
+        if (table == null || !member()) {
+            return CompletableFuture.completedFuture(new ReleaseResult.NotOurs(LeaseFault.NO_MEMBERSHIP, detail));
+        }
+        return table.release(resource);
+    }
+
+    @Override
+    public Set<LeaseName> carriedOver() {
+        Resources table = resources;
+        return table == null ? Set.of() : table.carriedOver();
+    }
+
+    @Override
+    public void usersGone() {
+        usersGone.release();
+    }
+
+    @Override
+    public LockspaceView view() {
+        Membership current = membership;
+        Resources table = resources;
+        boolean joined = current != null && state == LockspaceView.State.MEMBER;
+        long nowNanos = clock.bootNanos();
+        return new LockspaceView(
+                settings.lockspace(),
+                store.where(),
+                state,
+                joined ? Optional.of(current.owner) : Optional.empty(),
+                settings.identity().hostName(),
+                settings.timeouts(),
+                joined ? Optional.of(Duration.ofNanos(current.ageNanos())) : Optional.empty(),
+                joined ? Optional.of(Duration.ofNanos(current.deadlineNanos() - nowNanos)) : Optional.empty(),
+                detail,
+                current == null ? List.of() : hosts(current, nowNanos),
+                table == null ? Map.of() : table.held(),
+                table == null ? List.of() : table.undetermined());
+    }
+
+    private static List<HostView> hosts(Membership current, long nowNanos) {
+        List<HostView> views = new ArrayList<>();
+        for (Map.Entry<Long, HostSighting> entry : current.hosts.all().entrySet()) {
+            HostSighting sighting = entry.getValue();
+            boolean self = entry.getKey() == current.owner.hostId();
+            HostStatus status = self ? HostStatus.LIVE : sighting.status(nowNanos);
+            boolean free = status == HostStatus.FREE;
+            views.add(new HostView(
+                    sighting.owner(),
+                    sighting.name(),
+                    status,
+                    self
+                            ? Optional.of(Duration.ofNanos(current.ageNanos()))
+                            : Optional.of(sighting.silentFor(nowNanos)),
+                    free || self ? Optional.empty() : Optional.of(sighting.deadIn(nowNanos)),
+                    self));
+        }
+        return views;
+    }
+
+    @Override
+    public void close() {
+        Membership current = membership;
+        Resources table = resources;
+        if (current != null && table != null && !table.all().isEmpty()) {
+            try {
+                joiner.writeCleanStop(current, table.all());
+            } catch (IOException e) {
+                // Without it a late successor stops these users, which is the safe side.
+            }
+        }
+        closing.countDown();
+        try {
+            membershipThread.join(CLOSE_LIMIT.toMillis());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        timer.shutdownNow();
+        operations.shutdown();
+        remember.shutdown();
+        if (!membershipThread.isAlive()) {
+            lock.close();
+        }
+    }
+
+    private Executor threads() {
+        return operations;
+    }
+
+    private static ThreadFactory daemon(String name) {
+        return task -> {
+            Thread thread = new Thread(task, name);
+            thread.setDaemon(true);
+            return thread;
+        };
+    }
+
+    /** The rules that every delay follows from. */
+    public Timeouts timeouts() {
+        return settings.timeouts();
+    }
+}

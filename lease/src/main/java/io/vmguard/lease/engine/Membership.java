@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.engine;
+
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.delta.HostTable;
+import io.vmguard.lease.device.LeaseFile;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.time.LeaseClock;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * One membership: a host id under one generation, from the join to its loss or end. It is lost once and never comes back.
+ *
+ * <p>Written by the thread that renews; {@link #inTime} is asked by anybody at any time and depends on nothing but a clock and one
+ * volatile number.
+ */
+final class Membership {
+    final LeaseName lockspace;
+    final LeaseLayout layout;
+    final Timeouts timeouts;
+    final Owner owner;
+    final LeaseFile file;
+    final HostTable hosts;
+
+    private final LeaseClock clock;
+    private final AtomicBoolean lost = new AtomicBoolean();
+    private volatile LeaderRecord record;
+    private volatile boolean recordCertain = true;
+    private volatile long renewedNanos;
+
+    Membership(
+            LeaseName lockspace,
+            LeaseLayout layout,
+            Timeouts timeouts,
+            LeaseFile file,
+            LeaseClock clock,
+            LeaderRecord record,
+            long renewedNanos) {
+        this.lockspace = lockspace;
+        this.layout = layout;
+        this.timeouts = timeouts;
+        this.owner = record.owner();
+        this.file = file;
+        this.hosts = new HostTable(lockspace, layout, timeouts);
+        this.clock = clock;
+        this.record = record;
+        this.renewedNanos = renewedNanos;
+    }
+
+    /** Whether leases held under it are still ours at this instant. */
+    boolean inTime() {
+        return !lost.get() && clock.bootNanos() < deadlineNanos();
+    }
+
+    /** Boot clock: the moment at which it is lost unless a renewal succeeds before. */
+    long deadlineNanos() {
+        return renewedNanos + timeouts.renewalFailed().toNanos();
+    }
+
+    long ageNanos() {
+        return clock.bootNanos() - renewedNanos;
+    }
+
+    /**
+     * A renewal reached the disk.
+     *
+     * @return false if it came too late to count
+     */
+    boolean renewed(LeaderRecord written, long startedNanos) {
+        if (!inTime()) {
+            return false;
+        }
+        record = written;
+        recordCertain = true;
+        renewedNanos = startedNanos;
+        return true;
+    }
+
+    void renewalFailed() {
+        recordCertain = false;
+    }
+
+    LeaderRecord record() {
+        return record;
+    }
+
+    /** Whether {@link #record} is what is on disk, as far as we wrote it. */
+    boolean recordCertain() {
+        return recordCertain;
+    }
+
+    /** @return true for the one caller that ended it */
+    boolean lose() {
+        return lost.compareAndSet(false, true);
+    }
+
+    boolean isLost() {
+        return lost.get();
+    }
+}

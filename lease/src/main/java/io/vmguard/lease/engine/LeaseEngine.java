@@ -187,6 +187,7 @@ public final class LeaseEngine implements Lockspace {
                 if (entered || !member.users().isEmpty()) {
                     awaitUsersGone();
                 }
+                awaitIdle();
                 member.membership().file.close();
                 gone = true;
             }
@@ -304,6 +305,14 @@ public final class LeaseEngine implements Lockspace {
 
     private void awaitUsersGone() throws BlockingDriver.Closing {
         while (!usersGone.tryAcquire()) {
+            driver.pause(DEADLINE_TICK);
+        }
+    }
+
+    /** A late write of an old membership must not meet a new one on the same sector. */
+    private void awaitIdle() throws BlockingDriver.Closing {
+        Resources table = resources;
+        while (table != null && !table.idle()) {
             driver.pause(DEADLINE_TICK);
         }
     }

@@ -32,6 +32,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -77,6 +78,7 @@ final class Resources {
     private final Executor threads;
     private final ScheduledExecutorService timer;
     private final Joiner joiner;
+    private final AtomicInteger underWay = new AtomicInteger();
     /** Guarded by itself, as are the fields of its values. Never held across I/O on storage. */
     private final Map<LeaseName, Hold> holds = new TreeMap<>(java.util.Comparator.comparing(LeaseName::value));
 
@@ -328,6 +330,20 @@ final class Resources {
     }
 
     private <R> R run(LeaseName resource, Machine<R> machine, Refusal<R> refusal) {
+        underWay.incrementAndGet();
+        try {
+            return runMachine(resource, machine, refusal);
+        } finally {
+            underWay.decrementAndGet();
+        }
+    }
+
+    /** Whether no I/O of this membership can land any more. A new membership of this host must not begin before. */
+    boolean idle() {
+        return underWay.get() == 0;
+    }
+
+    private <R> R runMachine(LeaseName resource, Machine<R> machine, Refusal<R> refusal) {
         LeaseStore.Opened opened = open(resource);
         if (opened instanceof LeaseStore.Opened.Refused refused) {
             return refusal.of(refused);

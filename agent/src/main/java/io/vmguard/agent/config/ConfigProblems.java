@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 
 /** Collects what is wrong with one file, so that an operator sees all of it in one go. */
 final class ConfigProblems {
@@ -20,7 +21,7 @@ final class ConfigProblems {
 
     /** @param line from 1, or 0 for the file as a whole */
     void add(int line, String format, Object... arguments) {
-        problems.add(new Problem(line, String.format(format, arguments)));
+        problems.add(new Problem(line, String.format(Locale.ROOT, format, arguments)));
     }
 
     void require(boolean condition, int line, String format, Object... arguments) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.derive;
 
+import java.util.Locale;
+
 /** Text for a terminal or a log line. Paths may hold newlines and escape sequences, and libvirt passes our stderr on as it is. */
 public final class OneLine {
 
@@ -29,7 +31,7 @@ public final class OneLine {
             case '\n' -> out.append("\\n");
             case '\r' -> out.append("\\r");
             case '\t' -> out.append("\\t");
-            default -> out.append("\\u").append(String.format("%04x", codePoint));
+            default -> out.append("\\u").append(String.format(Locale.ROOT, "%04x", codePoint));
         }
     }
 }

@@ -10,6 +10,7 @@ import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -82,17 +83,18 @@ public final class DeltaRenewal {
         if (!onDisk.owner().equals(last.owner()) || !onDisk.resourceName().equals(last.resourceName())) {
             return lost(
                     LeaseFault.RENEW_OWNER,
-                    "host id %d is now owned by '%s', generation %d"
-                            .formatted(
-                                    last.owner().hostId(),
-                                    onDisk.resourceName(),
-                                    onDisk.owner().generation()),
+                    String.format(
+                            Locale.ROOT,
+                            "host id %d is now owned by '%s', generation %d",
+                            last.owner().hostId(),
+                            onDisk.resourceName(),
+                            onDisk.owner().generation()),
                     area);
         }
         if (lastSucceeded && !onDisk.equals(last)) {
             return lost(
                     LeaseFault.RENEW_DIFF,
-                    "timestamp %d instead of %d".formatted(onDisk.timestamp(), last.timestamp()),
+                    String.format(Locale.ROOT, "timestamp %d instead of %d", onDisk.timestamp(), last.timestamp()),
                     area);
         }
         long startedNanos = clock.bootNanos();

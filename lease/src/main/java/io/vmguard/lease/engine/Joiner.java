@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -143,8 +144,12 @@ final class Joiner {
         if (!layout.equals(Optional.of(LAYOUT))) {
             return Optional.of(new Result.Failed(
                     LeaseFault.GEOMETRY,
-                    "%s: the lockspace has sectors of %d bytes and align flag 0x%x; only 512 bytes in areas of 1 MiB are supported"
-                            .formatted(file, first.sectorSize(), first.flags())));
+                    String.format(
+                            Locale.ROOT,
+                            "%s: the lockspace has sectors of %d bytes and align flag 0x%x; only 512 bytes in areas of 1 MiB are supported",
+                            file,
+                            first.sectorSize(),
+                            first.flags())));
         }
         return JoinPlan.record(area, LAYOUT, settings.lockspace(), 1).isPresent() || anySound(area)
                 ? Optional.empty()
@@ -245,12 +250,13 @@ final class Joiner {
             if (forced.isPresent()) {
                 return new Result.Failed(
                         LeaseFault.RENEW_OWNER,
-                        "host_id %d is in use by %s (%s, generation %d). Give this host another host_id, or 'auto'"
-                                .formatted(
-                                        id,
-                                        HostIdentity.nodeOf(busy.record().resourceName()),
-                                        busy.record().resourceName(),
-                                        busy.record().owner().generation()));
+                        String.format(
+                                Locale.ROOT,
+                                "host_id %d is in use by %s (%s, generation %d). Give this host another host_id, or 'auto'",
+                                id,
+                                HostIdentity.nodeOf(busy.record().resourceName()),
+                                busy.record().resourceName(),
+                                busy.record().owner().generation()));
             }
             excluded.add(id);
             if (file.read(0, LAYOUT.areaBytes(), settings.timeouts().ioTimeout()) instanceof IoOutcome.Done done) {

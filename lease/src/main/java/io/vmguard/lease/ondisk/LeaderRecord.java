@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * The committed state of a delta lease or of a resource lease: the first 200 bytes of its sector, little-endian.
@@ -82,7 +83,8 @@ public final class LeaderRecord {
     public static Decoded<LeaderRecord> decodeDelta(byte[] area, int offset, LeaseName lockspace) {
         LeaderRecord record = at(area, offset);
         if (record.magic() != DELTA_MAGIC) {
-            return corrupt(LeaseFault.MAGIC, "magic 0x%08x is not a delta lease".formatted(record.magic()));
+            return corrupt(
+                    LeaseFault.MAGIC, String.format(Locale.ROOT, "magic 0x%08x is not a delta lease", record.magic()));
         }
         if (record.version() >>> 16 != DELTA_VERSION >>> 16) {
             return corrupt(LeaseFault.VERSION, "delta lease of major version " + (record.version() >>> 16));
@@ -101,7 +103,9 @@ public final class LeaderRecord {
             return corrupt(LeaseFault.MAGIC, "the lease was deliberately removed");
         }
         if (record.magic() != PAXOS_MAGIC) {
-            return corrupt(LeaseFault.MAGIC, "magic 0x%08x is not a resource lease".formatted(record.magic()));
+            return corrupt(
+                    LeaseFault.MAGIC,
+                    String.format(Locale.ROOT, "magic 0x%08x is not a resource lease", record.magic()));
         }
         if (record.version() >>> 16 != PAXOS_VERSION >>> 16) {
             return corrupt(LeaseFault.VERSION, "resource lease of major version " + (record.version() >>> 16));
@@ -126,7 +130,9 @@ public final class LeaderRecord {
     private Decoded<LeaderRecord> withChecksum() {
         int wanted = SanlockChecksum.ofLeader(bytes.array(), 0);
         if (wanted != checksum()) {
-            return corrupt(LeaseFault.CHECKSUM, "checksum 0x%08x, computed 0x%08x".formatted(checksum(), wanted));
+            return corrupt(
+                    LeaseFault.CHECKSUM,
+                    String.format(Locale.ROOT, "checksum 0x%08x, computed 0x%08x", checksum(), wanted));
         }
         return new Decoded.Valid<>(this);
     }
@@ -224,17 +230,18 @@ public final class LeaderRecord {
 
     @Override
     public String toString() {
-        return "leader magic=0x%08x flags=0x%x owner=%s lver=%d name=\"%s\" ts=%d io_timeout=%d write=%s/%d"
-                .formatted(
-                        magic(),
-                        flags(),
-                        owner(),
-                        lver(),
-                        resourceName(),
-                        timestamp(),
-                        ioTimeoutSeconds(),
-                        writer(),
-                        bytes.getLong(WRITE_TIMESTAMP));
+        return String.format(
+                Locale.ROOT,
+                "leader magic=0x%08x flags=0x%x owner=%s lver=%d name=\"%s\" ts=%d io_timeout=%d write=%s/%d",
+                magic(),
+                flags(),
+                owner(),
+                lver(),
+                resourceName(),
+                timestamp(),
+                ioTimeoutSeconds(),
+                writer(),
+                bytes.getLong(WRITE_TIMESTAMP));
     }
 
     private String text(int offset) {

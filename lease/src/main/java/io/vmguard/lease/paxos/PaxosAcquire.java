@@ -13,6 +13,7 @@ import io.vmguard.lease.ondisk.NoteSector;
 import io.vmguard.lease.step.Step;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -86,7 +87,8 @@ public final class PaxosAcquire {
         if (leader.sectorSize() != context.layout().sectorBytes()
                 || leader.numHosts() > context.layout().maxHosts()) {
             return failed(
-                    LeaseFault.GEOMETRY, "sector size %d, %d hosts".formatted(leader.sectorSize(), leader.numHosts()));
+                    LeaseFault.GEOMETRY,
+                    String.format(Locale.ROOT, "sector size %d, %d hosts", leader.sectorSize(), leader.numHosts()));
         }
         noteDecided(leader);
         long highest = 0;

@@ -5,6 +5,7 @@ import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.step.Step;
+import java.util.Locale;
 import java.util.function.Function;
 
 /**
@@ -65,12 +66,13 @@ public final class PaxosRelease {
         if (!leader.equals(held.leader())) {
             return then.apply(new Result.NotOurs(
                     LeaseFault.LEADER_CHANGED,
-                    "owner %s, version %d instead of owner %s, version %d"
-                            .formatted(
-                                    leader.owner(),
-                                    leader.lver(),
-                                    context.me(),
-                                    held.leader().lver())));
+                    String.format(
+                            Locale.ROOT,
+                            "owner %s, version %d instead of owner %s, version %d",
+                            leader.owner(),
+                            leader.lver(),
+                            context.me(),
+                            held.leader().lver())));
         }
         LeaderRecord free = leader.edit()
                 .timestamp(0)

@@ -9,6 +9,7 @@ import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -67,7 +68,7 @@ final class DirectFile implements LeaseFile {
         if (outcome instanceof IoOutcome.Done && tookNanos > limit.toNanos()) {
             return new IoOutcome.Failed(
                     LeaseFault.TIMED_OUT,
-                    "took %.1f s, allowed are %d s".formatted(tookNanos / 1e9, limit.toSeconds()));
+                    String.format(Locale.ROOT, "took %.1f s, allowed are %d s", tookNanos / 1e9, limit.toSeconds()));
         }
         return outcome;
     }

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * One run of a domain, as the guard saw it a moment ago.
+ *
+ * @param state starting, running, stopping because a lease is lost
+ * @param pid of its QEMU once known
+ * @param problems why it is not fully protected; empty if it is
+ */
+public record DomainView(
+        String name, String uuid, String state, Optional<Integer> pid, List<LeaseView> leases, List<String> problems) {
+
+    /**
+     * @param since when it was taken, epoch seconds
+     * @param held false: wanted but not held
+     */
+    public record LeaseView(String target, String identity, String resource, boolean held, long since) {}
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.derive.OneLine;
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.HostStatus;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.engine.HostIdentity;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+
+/** What people are told: what, who, why, and the way out. Pure. */
+final class Sentences {
+    private static final String NOT_STARTED = " Not started. See: vmguard status";
+
+    private Sentences() {}
+
+    /** @param label the disk, {@code vda (rbd:rbd/vm1)} */
+    static String heldBy(String label, AcquireResult.HeldBy held, Optional<Owner> self) {
+        StringBuilder text = new StringBuilder("vmguard: ").append(label).append(" is in use by ");
+        Optional<LeaseNote> note = held.note();
+        boolean here = self.isPresent() && self.get().equals(held.owner());
+        note.ifPresent(
+                n -> text.append("domain ").append(OneLine.of(n.domainName())).append(" on "));
+        text.append(here ? "this host, " : "host ").append(host(held, note));
+        note.ifPresent(n -> text.append(", since ").append(Instant.ofEpochSecond(n.sinceEpochSeconds())));
+        if (held.shared()) {
+            text.append(", in shared mode");
+        }
+        return text.append(" (")
+                .append(life(held))
+                .append(").")
+                .append(NOT_STARTED)
+                .toString();
+    }
+
+    private static String host(AcquireResult.HeldBy held, Optional<LeaseNote> note) {
+        String id = "host id " + held.owner().hostId();
+        if (note.isPresent()) {
+            return OneLine.of(note.get().hostName());
+        }
+        return held.hostName().isEmpty() ? id : OneLine.of(HostIdentity.nodeOf(held.hostName())) + ", " + id;
+    }
+
+    private static String life(AcquireResult.HeldBy held) {
+        if (held.status() == HostStatus.LIVE) {
+            return "alive, renewed " + seconds(held.silentFor()) + " ago; free when it lets go";
+        }
+        if (held.freeIn().isPresent()) {
+            return "silent for " + seconds(held.silentFor()) + "; if it stays silent its lease can be taken in "
+                    + seconds(held.freeIn()) + ": try again then";
+        }
+        return "not seen alive yet; ask again in a minute";
+    }
+
+    static String cannotTell(String label, String why) {
+        return "vmguard: " + label + ": cannot tell whether it is free: " + OneLine.of(why) + "." + NOT_STARTED;
+    }
+
+    static String notReady(String domain, String detail) {
+        return "vmguard: " + OneLine.of(domain) + ": this host is not a member of the lease directory now: "
+                + OneLine.of(detail) + "." + NOT_STARTED;
+    }
+
+    static String cannotProtect(String target, String reason) {
+        return "vmguard: " + OneLine.of(target) + " cannot be protected: " + OneLine.of(reason)
+                + ". Not started. See: vmguard explain";
+    }
+
+    static String previousAlive(String domain, int pid) {
+        return "vmguard: " + OneLine.of(domain) + ": the QEMU of its previous run, pid " + pid
+                + ", has not ended and may still write." + NOT_STARTED;
+    }
+
+    static String previousUnknown(String domain) {
+        return "vmguard: " + OneLine.of(domain) + ": cannot tell whether its previous run has ended." + NOT_STARTED;
+    }
+
+    static String busy(String domain) {
+        return "vmguard: " + OneLine.of(domain) + ": another start of it waits for its leases." + NOT_STARTED;
+    }
+
+    static String stopping(String domain) {
+        return "vmguard: " + OneLine.of(domain) + ": the lease agent is stopping." + NOT_STARTED;
+    }
+
+    static String overload(String domain) {
+        return "vmguard: " + OneLine.of(domain) + ": the lease agent has too much to do." + NOT_STARTED;
+    }
+
+    static String seconds(Optional<Duration> duration) {
+        return duration.map(d -> (d.toMillis() + 500) / 1000 + " s").orElse("an unknown time");
+    }
+}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# The logic is in the scripts; this gives their names. `make` says what there is.
+
+MVN = mvn -B -ntp
+# For targets that only need the jars. Formatting is for `make test` to complain about.
+PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
+
+.PHONY: help run test deb bench format clean
+
+help:
+	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
+	@echo 'make test    everything: unit tests, real sanlock, two hosts with the built package (root or sudo)'
+	@echo 'make deb     target/vmguard_VERSION_all.deb'
+	@echo 'make bench   start times beside libvirt alone, libvirt-sanlock and virtlockd'
+	@echo 'make format  put the sources into the form that the build asks for'
+	@echo 'make clean'
+
+run:
+	@scripts/install-deps.sh run
+	$(PACKAGE) -pl agent -am
+	@scripts/run.sh
+
+deb:
+	@scripts/install-deps.sh deb
+	$(PACKAGE) -pl agent -am
+	packaging/deb/build.sh
+
+test:
+	@test/infra/install-deps.sh
+	$(MAKE) --no-print-directory deb
+	@# One shell: what docker-up.sh prints is the environment of the tests.
+	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
+	test/infra/build-images.sh; \
+	$(MVN) verify
+
+bench:
+	@test/bench/run.sh
+
+format:
+	$(MVN) -q spotless:apply
+
+clean:
+	$(MVN) -q clean
+	rm -rf target

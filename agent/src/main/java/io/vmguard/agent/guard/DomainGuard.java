@@ -677,7 +677,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     }
 
     private void onPreviousLifeLost(Map<LeaseName, LeaseNote> users) {
-        LOG.error("an earlier agent of this boot died {} ago with leases held: {}", "too long", users.values());
+        LOG.error(
+                "an earlier agent of this boot died with leases held that have expired since; stopping their users: {}",
+                users.values());
         usersMustGo = true;
         if (!settings.observe()) {
             Map<UUID, String> names = new HashMap<>();

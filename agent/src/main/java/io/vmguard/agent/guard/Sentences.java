@@ -24,7 +24,7 @@ final class Sentences {
         boolean here = self.isPresent() && self.get().equals(held.owner());
         note.ifPresent(
                 n -> text.append("domain ").append(OneLine.of(n.domainName())).append(" on "));
-        text.append(here ? "this host, " : "host ").append(host(held, note));
+        text.append("host ").append(host(held, note)).append(here ? " (this host)" : "");
         note.ifPresent(n -> text.append(", since ").append(Instant.ofEpochSecond(n.sinceEpochSeconds())));
         if (held.shared()) {
             text.append(", in shared mode");

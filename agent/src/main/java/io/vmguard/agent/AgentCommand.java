@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent;
+
+import io.vmguard.agent.config.AgentConfig;
+import io.vmguard.agent.config.ConfigException;
+import io.vmguard.agent.config.ConfigLoader;
+import io.vmguard.agent.systemd.ReadinessSocket;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.apache.logging.log4j.LogManager;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Runs the agent in the foreground until it is told to stop. */
+@Command(
+        name = "agent",
+        description = "Run the agent in the foreground. The service vmguard does this.",
+        exitCodeListHeading = "%nExit codes:%n",
+        exitCodeList = {
+            "0:it was told to stop and did",
+            "1:something that it needs on this host cannot be used, or another agent runs",
+            "78:the configuration is wrong; every problem was printed"
+        })
+final class AgentCommand implements Callable<Integer> {
+    private static final int CANNOT_RUN = 1;
+    private static final int BAD_CONFIG = 78; // EX_CONFIG of sysexits.h: the service manager does not try again
+
+    @Spec
+    @SuppressWarnings("NullAway.Init") // picocli sets it before it calls
+    private CommandSpec spec;
+
+    @Option(names = "--config", paramLabel = "FILE", description = "Configuration file (default: ${DEFAULT-VALUE}).")
+    private Path config = ConfigLoader.DEFAULT_FILE;
+
+    @Override
+    public Integer call() throws InterruptedException {
+        PrintWriter err = spec.commandLine().getErr();
+        AgentConfig settings;
+        try {
+            settings = ConfigLoader.load(config);
+        } catch (ConfigException e) {
+            e.problems().forEach(problem -> err.println("vmguard: " + problem));
+            err.println("vmguard: not started: the configuration is wrong");
+            return BAD_CONFIG;
+        }
+        try {
+            AgentDaemon daemon = new AgentDaemon(settings, ReadinessSocket.of(System.getenv()));
+            Runtime.getRuntime()
+                    .addShutdownHook(new Thread(
+                            () -> {
+                                daemon.close();
+                                LogManager.shutdown();
+                            },
+                            "vmguard-stop"));
+            daemon.start();
+            daemon.awaitStop();
+            return 0;
+        } catch (IOException | IllegalStateException e) {
+            err.println("vmguard: not started: " + e.getMessage());
+            return CANNOT_RUN;
+        }
+    }
+}

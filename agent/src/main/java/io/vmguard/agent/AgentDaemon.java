@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent;
+
+import io.vmguard.agent.config.AgentConfig;
+import io.vmguard.agent.derive.VolumeResolver;
+import io.vmguard.agent.guard.ActiveDomains;
+import io.vmguard.agent.guard.DomainGuard;
+import io.vmguard.agent.guard.GuardSettings;
+import io.vmguard.agent.hook.HookHandler;
+import io.vmguard.agent.hook.HookServer;
+import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
+import io.vmguard.agent.process.linux.LinuxQemuProcesses;
+import io.vmguard.agent.systemd.ReadinessSocket;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LockspaceListener;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.device.linux.LinuxClock;
+import io.vmguard.lease.engine.EngineSettings;
+import io.vmguard.lease.engine.HostIdentity;
+import io.vmguard.lease.engine.LeaseEngine;
+import java.io.IOException;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/**
+ * The agent: wires engine, guard, libvirt and hook server, in the order in which they may depend on each other.
+ *
+ * <pre>
+ * start   hook server listens  ->  engine joins  ->  libvirt is looked for      (libvirt may come up much later, or never)
+ * stop    hooks are refused    ->  libvirt let go  ->  engine leaves, or with domains running keeps its id until it expires
+ * </pre>
+ */
+final class AgentDaemon implements AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(AgentDaemon.class);
+    private static final Duration VOLUME_LIMIT = Duration.ofSeconds(5);
+    /** Lists, lookups and destroys under way; more of them wait. */
+    private static final int SLOW_THREADS = 64;
+
+    private final AgentConfig config;
+    private final ReadinessSocket readiness;
+    private final LeaseEngine engine;
+    private final LibvirtHypervisor hypervisor;
+    private final LinuxQemuProcesses processes;
+    private final ThreadPoolExecutor slowCalls;
+    private final DomainGuard guard;
+    private final HookServer server;
+    private final CountDownLatch stopped = new CountDownLatch(1);
+
+    /**
+     * @throws IOException with a sentence for people, if something that the agent needs on this host cannot be used
+     * @throws IllegalStateException if another agent runs
+     */
+    AgentDaemon(AgentConfig config, ReadinessSocket readiness) throws IOException {
+        this.config = config;
+        this.readiness = readiness;
+        SecureRandom random = new SecureRandom();
+        LinuxClock clock = new LinuxClock();
+        HostIdentity identity = HostIdentity.ofThisMachine(config.stateDir(), random);
+        EngineSettings settings = new EngineSettings(
+                new LeaseName(config.lockspace()),
+                new Timeouts(config.ioTimeout()),
+                config.hostId(),
+                identity,
+                config.runtimeDir(),
+                config.stateDir());
+        Relay relay = new Relay();
+        this.engine = LeaseEngine.open(settings, config.leaseDir(), random, relay);
+        this.hypervisor = new LibvirtHypervisor(config.libvirtUri());
+        this.processes = LinuxQemuProcesses.start(LinuxQemuProcesses.DEFAULT_PID_DIRECTORY);
+        this.slowCalls = new ThreadPoolExecutor(
+                SLOW_THREADS, SLOW_THREADS, 30, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> {
+                    Thread thread = new Thread(task, "vmguard-slow-call");
+                    thread.setDaemon(true);
+                    return thread;
+                });
+        slowCalls.allowCoreThreadTimeOut(true);
+        VolumeResolver volumes = new HypervisorVolumes(hypervisor, VOLUME_LIMIT);
+        boolean observe = config.mode() == AgentConfig.Mode.OBSERVE;
+        this.guard = new DomainGuard(
+                new GuardSettings(
+                        observe,
+                        config.onUnprotected() == AgentConfig.OnUnprotected.DESTROY,
+                        config.hookTimeout(),
+                        config.destroyTimeout(),
+                        identity.nodeName()),
+                engine,
+                hypervisor,
+                processes,
+                new ActiveDomains(hypervisor, volumes),
+                clock,
+                slowCalls);
+        relay.guard = guard;
+        StatusSource status = new StatusSource(config, identity, engine, hypervisor, guard, clock);
+        this.server = new HookServer(
+                config.socket(),
+                config.socketGroup(),
+                new HookHandler(guard, volumes, status, observe, config.hookTimeout()));
+    }
+
+    /** Starts everything; returns once hooks are answered. */
+    void start() throws IOException {
+        guard.start();
+        server.start();
+        LOG.info(
+                "vmguard {} listens on {}; lease directory {}, mode {}",
+                Version.current(),
+                config.socket(),
+                config.leaseDir(),
+                config.mode().name().toLowerCase(java.util.Locale.ROOT));
+        readiness.status("joining lockspace " + config.lockspace());
+        engine.join();
+        hypervisor.start(guard);
+    }
+
+    /** Blocks until {@link #close}. */
+    void awaitStop() throws InterruptedException {
+        stopped.await();
+    }
+
+    @Override
+    public void close() {
+        readiness.stopping();
+        int running = engine.view().held().size();
+        guard.close();
+        server.close();
+        hypervisor.close();
+        if (running > 0) {
+            LOG.warn(
+                    "stopping with {} leases in use: their domains run on. Other hosts may take the leases {} s after the last "
+                            + "renewal; start the agent again within {} s to keep them",
+                    running,
+                    engine.timeouts().hostDead().toSeconds(),
+                    engine.timeouts().renewalFailed().toSeconds());
+        }
+        engine.close();
+        slowCalls.shutdownNow();
+        processes.close();
+        LOG.info("stopped");
+        stopped.countDown();
+    }
+
+    /** Passes the engine's words to the guard, which needs the engine first, and to systemd. */
+    private final class Relay implements LockspaceListener {
+        @SuppressWarnings("NullAway.Init") // set before the engine joins
+        private volatile DomainGuard guard;
+
+        @Override
+        public void joined(Owner owner, boolean resumed) {
+            guard.joined(owner, resumed);
+            readiness.ready();
+            readiness.status("host id " + owner.hostId() + " in lockspace " + config.lockspace());
+        }
+
+        @Override
+        public void joinFailed(LeaseFault fault, String why) {
+            guard.joinFailed(fault, why);
+            // Ready in the sense of the boot: libvirt may come up. Starts that need a lease are refused, with this
+            // reason.
+            readiness.ready();
+            readiness.status("not a member: " + why);
+        }
+
+        @Override
+        public void renewalLate(String why) {
+            guard.renewalLate(why);
+        }
+
+        @Override
+        public void renewalRecovered() {
+            guard.renewalRecovered();
+        }
+
+        @Override
+        public void lost(LeaseFault fault, String why) {
+            guard.lost(fault, why);
+        }
+
+        @Override
+        public void previousLifeLost(Map<LeaseName, LeaseNote> users) {
+            guard.previousLifeLost(users);
+        }
+    }
+}

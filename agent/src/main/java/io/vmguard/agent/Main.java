@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent;
+
+import io.vmguard.agent.cli.ExplainCommand;
+import io.vmguard.agent.cli.StatusCommand;
+import io.vmguard.lease.time.WrapsThePlatform;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ScopeType;
+
+/** The executable {@code vmguard}. */
+@Command(
+        name = "vmguard",
+        description = "One disk, one writer: guards the disks of libvirt domains with leases on shared storage.",
+        versionProvider = Main.VersionLine.class,
+        synopsisSubcommandLabel = "COMMAND")
+@WrapsThePlatform // it alone ends the process
+public final class Main implements Runnable {
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            scope = ScopeType.INHERIT,
+            description = "Show this text.")
+    private boolean help;
+
+    @Option(
+            names = {"-V", "--version"},
+            versionHelp = true,
+            description = "Show the version.")
+    private boolean version;
+
+    private Main() {}
+
+    /** @param args the command line */
+    public static void main(String[] args) {
+        // Under systemd each line begins with its priority, and the journal adds time and name.
+        boolean journal = System.getenv("JOURNAL_STREAM") != null;
+        System.setProperty("log4j2.configurationFile", journal ? "log4j2-journal.xml" : "log4j2-console.xml");
+        System.setProperty("log4j2.disableJmx", "true");
+        System.exit(commandLine().execute(args));
+    }
+
+    /** For tests, too. */
+    static CommandLine commandLine() {
+        CommandLine line = new CommandLine(new Main());
+        line.addSubcommand(new AgentCommand());
+        line.addSubcommand(new StatusCommand());
+        line.addSubcommand(new ExplainCommand(System.in));
+        line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.setExecutionExceptionHandler((e, command, parsed) -> {
+            command.getErr().println("vmguard: internal error: " + e);
+            return CommandLine.ExitCode.SOFTWARE;
+        });
+        return line;
+    }
+
+    @Override
+    public void run() {
+        commandLine().usage(System.out);
+    }
+
+    /** {@code vmguard 1.2.3}. */
+    static final class VersionLine implements IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            return new String[] {"vmguard " + Version.current()};
+        }
+    }
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent;
+
+import io.vmguard.agent.config.AgentConfig;
+import io.vmguard.agent.guard.DomainGuard;
+import io.vmguard.agent.guard.DomainView;
+import io.vmguard.agent.guard.GuardView;
+import io.vmguard.agent.hypervisor.ConnectionState;
+import io.vmguard.agent.hypervisor.Hypervisor;
+import io.vmguard.agent.status.StatusReport;
+import io.vmguard.lease.HostView;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.Lockspace;
+import io.vmguard.lease.LockspaceView;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.engine.HostIdentity;
+import io.vmguard.lease.time.LeaseClock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/** Puts the snapshots of engine, guard and libvirt side into one report. Never blocks. */
+final class StatusSource implements Supplier<StatusReport> {
+    private final AgentConfig config;
+    private final HostIdentity identity;
+    private final Lockspace lockspace;
+    private final Hypervisor hypervisor;
+    private final DomainGuard guard;
+    private final LeaseClock clock;
+    private final long startedNanos;
+
+    StatusSource(
+            AgentConfig config,
+            HostIdentity identity,
+            Lockspace lockspace,
+            Hypervisor hypervisor,
+            DomainGuard guard,
+            LeaseClock clock) {
+        this.config = config;
+        this.identity = identity;
+        this.lockspace = lockspace;
+        this.hypervisor = hypervisor;
+        this.guard = guard;
+        this.clock = clock;
+        this.startedNanos = clock.bootNanos();
+    }
+
+    @Override
+    public StatusReport get() {
+        LockspaceView view = lockspace.view();
+        GuardView domains = guard.view();
+        ConnectionState libvirt = hypervisor.state();
+        return new StatusReport(
+                StatusReport.FORMAT,
+                new StatusReport.Agent(
+                        Version.current(),
+                        ProcessHandle.current().pid(),
+                        lower(config.mode()),
+                        identity.nodeName(),
+                        Duration.ofNanos(clock.bootNanos() - startedNanos).toSeconds(),
+                        domains.granted(),
+                        domains.refused()),
+                lockspace.member(),
+                lockspace(view),
+                new StatusReport.Libvirt(config.libvirtUri(), libvirt.connected(), libvirt.detail()),
+                view.hosts().stream().map(StatusSource::host).toList(),
+                domains.domains().stream().map(this::domain).toList(),
+                warnings(view, domains, libvirt));
+    }
+
+    private static StatusReport.LockspaceStatus lockspace(LockspaceView view) {
+        return new StatusReport.LockspaceStatus(
+                view.name().value(),
+                view.where(),
+                lower(view.state()),
+                view.detail(),
+                view.owner().map(Owner::hostId).orElse(null),
+                view.owner().map(Owner::generation).orElse(null),
+                view.hostName(),
+                view.timeouts().ioTimeoutSeconds(),
+                seconds(view.renewedAgo()),
+                seconds(view.lostIn()),
+                view.timeouts().hostDead().toSeconds(),
+                view.undetermined().stream().map(LeaseName::value).toList());
+    }
+
+    private static StatusReport.Host host(HostView host) {
+        return new StatusReport.Host(
+                host.owner().hostId(),
+                host.owner().generation(),
+                HostIdentity.nodeOf(host.name()),
+                host.name(),
+                lower(host.status()),
+                host.self(),
+                seconds(host.silentFor()),
+                seconds(host.deadIn()));
+    }
+
+    private StatusReport.Domain domain(DomainView domain) {
+        long now = clock.wallSeconds();
+        return new StatusReport.Domain(
+                domain.name(),
+                domain.uuid(),
+                domain.state(),
+                domain.pid().orElse(null),
+                domain.leases().stream()
+                        .map(lease -> new StatusReport.Lease(
+                                lease.target(),
+                                lease.identity(),
+                                lease.resource(),
+                                lease.held(),
+                                lease.since(),
+                                Math.max(0, now - lease.since())))
+                        .toList(),
+                domain.problems());
+    }
+
+    private List<String> warnings(LockspaceView view, GuardView domains, ConnectionState libvirt) {
+        List<String> warnings = new ArrayList<>();
+        if (view.state() != LockspaceView.State.MEMBER) {
+            warnings.add("no lease can be taken: " + view.detail());
+        } else if (!view.detail().isEmpty()) {
+            warnings.add(view.detail());
+        }
+        if (config.mode() == AgentConfig.Mode.OBSERVE) {
+            warnings.add("mode observe: nothing is refused or stopped; " + domains.refused()
+                    + " starts would have been refused so far");
+        }
+        if (!libvirt.connected()) {
+            warnings.add("libvirt does not answer; domains that it starts now are found when it does");
+        }
+        domains.domains().stream()
+                .filter(domain -> !domain.problems().isEmpty())
+                .forEach(domain -> warnings.add("domain " + domain.name() + " is not fully protected"));
+        if (!view.undetermined().isEmpty()) {
+            warnings.add(view.undetermined().size() + " leases are not known to be given back yet");
+        }
+        warnings.add(
+                "no watchdog: if this machine freezes, or QEMU hangs on dead storage, its domains are not stopped in time");
+        return warnings;
+    }
+
+    private static String lower(Enum<?> value) {
+        return value.name().toLowerCase(Locale.ROOT);
+    }
+
+    private static @Nullable Double seconds(Optional<Duration> duration) {
+        return duration.map(d -> d.toMillis() / 1000.0).orElse(null);
+    }
+}

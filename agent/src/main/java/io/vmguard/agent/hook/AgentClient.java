@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.hook;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/** Asks a running agent. HTTP/1.0, so that the end of the reply is the end of the stream. */
+public final class AgentClient {
+    private static final int MAX_REPLY_BYTES = 16 << 20;
+
+    private final Path socket;
+    private final Duration limit;
+
+    public AgentClient(Path socket, Duration limit) {
+        this.socket = socket;
+        this.limit = limit;
+    }
+
+    /**
+     * @param path of the request
+     * @return the body of a 200
+     * @throws IOException with a sentence for people, if there is no such answer within the limit
+     */
+    public String get(String path) throws IOException {
+        CompletableFuture<String> reply = new CompletableFuture<>();
+        // A socket of a killed agent can accept and never answer: the wait is bounded here.
+        Thread thread = new Thread(() -> {
+            try {
+                reply.complete(exchange("GET " + path + " HTTP/1.0\r\nHost: vmguard\r\n\r\n"));
+            } catch (IOException e) {
+                reply.completeExceptionally(e);
+            }
+        });
+        thread.setDaemon(true);
+        thread.start();
+        try {
+            return body(reply.get(limit.toMillis(), TimeUnit.MILLISECONDS));
+        } catch (TimeoutException e) {
+            throw new IOException("no answer within " + limit.toSeconds() + " s", e);
+        } catch (ExecutionException e) {
+            throw new IOException(String.valueOf(e.getCause().getMessage()), e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted", e);
+        }
+    }
+
+    private String exchange(String request) throws IOException {
+        try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            channel.connect(UnixDomainSocketAddress.of(socket));
+            ByteBuffer out = ByteBuffer.wrap(request.getBytes(StandardCharsets.US_ASCII));
+            while (out.hasRemaining()) {
+                channel.write(out);
+            }
+            ByteArrayOutputStream reply = new ByteArrayOutputStream();
+            ByteBuffer in = ByteBuffer.allocate(8192);
+            while (channel.read(in) >= 0 && reply.size() < MAX_REPLY_BYTES) {
+                reply.write(in.array(), 0, in.position());
+                in.clear();
+            }
+            return reply.toString(StandardCharsets.UTF_8);
+        }
+    }
+
+    private static String body(String reply) throws IOException {
+        int end = reply.indexOf("\r\n\r\n");
+        if (!reply.startsWith("HTTP/1.") || end < 0) {
+            throw new IOException("the answer is not HTTP");
+        }
+        if (!reply.startsWith(" 200 ", 8)) {
+            throw new IOException("the agent says " + reply.lines().findFirst().orElse(""));
+        }
+        return reply.substring(end + 4);
+    }
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.hook;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.GroupPrincipal;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.Optional;
+import org.eclipse.jetty.server.HttpConfiguration;
+import org.eclipse.jetty.server.HttpConnectionFactory;
+import org.eclipse.jetty.server.Server;
+import org.eclipse.jetty.unixdomain.server.UnixDomainServerConnector;
+import org.eclipse.jetty.util.thread.QueuedThreadPool;
+
+/**
+ * The API's server: Jetty on a Unix socket that admits root and, if one is configured, a group.
+ *
+ * <p>Who may connect is a matter of the file's mode; the directory is closed to others while the socket is being made.
+ */
+public final class HookServer implements AutoCloseable {
+    /** Starts that wait for an answer each hold a thread. */
+    private static final int MAX_THREADS = 128;
+
+    private static final int MIN_THREADS = 4;
+    private static final Duration IDLE = Duration.ofSeconds(60);
+
+    private final Server server;
+    private final Path socket;
+    private final Optional<String> group;
+
+    public HookServer(Path socket, Optional<String> group, HookHandler handler) {
+        this.socket = socket;
+        this.group = group;
+        QueuedThreadPool threads = new QueuedThreadPool(MAX_THREADS, MIN_THREADS);
+        threads.setName("vmguard-hook");
+        threads.setDaemon(true);
+        this.server = new Server(threads);
+        HttpConfiguration http = new HttpConfiguration();
+        http.setSendServerVersion(false);
+        http.setSendDateHeader(false);
+        http.setRequestHeaderSize(8192);
+        UnixDomainServerConnector connector =
+                new UnixDomainServerConnector(server, 1, 1, new HttpConnectionFactory(http));
+        connector.setUnixDomainPath(socket);
+        connector.setAcceptQueueSize(MAX_THREADS);
+        connector.setIdleTimeout(IDLE.toMillis());
+        server.addConnector(connector);
+        server.setHandler(handler);
+        server.setErrorHandler(handler::answerError);
+        server.setStopTimeout(0);
+    }
+
+    /**
+     * Begins to listen. The caller holds the machine-wide lock of this lockspace, so a socket that is there is a dead one's.
+     *
+     * @throws IOException if it cannot listen there, or the group does not exist
+     */
+    public void start() throws IOException {
+        Path directory = socket.toAbsolutePath().getParent();
+        Files.createDirectories(
+                directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-x---")));
+        Files.deleteIfExists(socket);
+        try {
+            server.start();
+        } catch (Exception e) {
+            throw new IOException("cannot listen on " + socket + ": " + e.getMessage(), e);
+        }
+        Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-rw----"));
+        if (group.isPresent()) {
+            giveToGroup(socket, group.get());
+            giveToGroup(directory, group.get());
+        }
+    }
+
+    private static void giveToGroup(Path path, String name) throws IOException {
+        GroupPrincipal principal =
+                path.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByGroupName(name);
+        PosixFileAttributeView view = Files.getFileAttributeView(path, PosixFileAttributeView.class);
+        view.setGroup(principal);
+    }
+
+    @Override
+    public void close() {
+        try {
+            server.stop();
+            Files.deleteIfExists(socket);
+        } catch (Exception e) {
+            // The process is ending; a socket that is left is replaced at the next start.
+        }
+    }
+}

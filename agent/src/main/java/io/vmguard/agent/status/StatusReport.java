@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.status;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the agent knows at one moment; the JSON of {@code vmguard status --format json}. Keys are only ever added.
+ *
+ * @param format version of this shape
+ * @param ready whether a start that needs leases could be granted now
+ * @param warnings one sentence each; empty if everything is as it should be
+ */
+@JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+@JsonInclude(JsonInclude.Include.NON_NULL)
+public record StatusReport(
+        int format,
+        Agent agent,
+        boolean ready,
+        LockspaceStatus lockspace,
+        Libvirt libvirt,
+        List<Host> hosts,
+        List<Domain> domains,
+        List<String> warnings) {
+    /** Version of this shape. */
+    public static final int FORMAT = 1;
+
+    /** @param refused starts refused since it started; in mode observe: that would have been */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+    public record Agent(
+            String version, long pid, String mode, String node, long uptimeSeconds, long granted, long refused) {}
+
+    /**
+     * @param state joining, member, lost, left
+     * @param renewedSecondsAgo age of our membership; null if there is none
+     * @param lostInSeconds until it is lost unless a renewal succeeds
+     * @param hostDeadSeconds how long others wait after our last renewal before they take our leases
+     */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record LockspaceStatus(
+            String name,
+            String dir,
+            String state,
+            String detail,
+            @Nullable Long hostId,
+            @Nullable Long generation,
+            String hostName,
+            long ioTimeoutSeconds,
+            @Nullable Double renewedSecondsAgo,
+            @Nullable Double lostInSeconds,
+            long hostDeadSeconds,
+            List<String> undetermined) {}
+
+    /** Whether libvirt's events arrive. */
+    public record Libvirt(String uri, boolean connected, String detail) {}
+
+    /**
+     * @param status free, unknown, live, fail, dead
+     * @param deadInSeconds until its leases may be taken if it stays silent; null for ourselves and for free ids
+     */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Host(
+            long hostId,
+            long generation,
+            String node,
+            String name,
+            String status,
+            boolean self,
+            @Nullable Double silentSeconds,
+            @Nullable Double deadInSeconds) {}
+
+    /** @param state starting, running, stopping */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Domain(
+            String name,
+            String uuid,
+            String state,
+            @Nullable Integer pid,
+            List<Lease> leases,
+            List<String> problems) {}
+
+    /** @param since when it was taken, epoch seconds */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+    public record Lease(String target, String identity, String resource, boolean held, long since, long ageSeconds) {}
+}

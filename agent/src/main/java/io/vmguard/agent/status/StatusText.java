@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.status;
+
+import java.io.PrintWriter;
+import java.util.Locale;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/** A status report for people. */
+public final class StatusText {
+    private final PrintWriter out;
+
+    public StatusText(PrintWriter out) {
+        this.out = out;
+    }
+
+    /** Prints all of it; does not flush or close. */
+    public void print(StatusReport report) {
+        StatusReport.LockspaceStatus lockspace = report.lockspace();
+        line(
+                "vmguard %s on %s, mode %s, %s",
+                report.agent().version(),
+                report.agent().node(),
+                report.agent().mode(),
+                report.ready() ? "ready" : "NOT READY: starts are refused");
+        line(
+                "lockspace %s in %s: %s%s",
+                lockspace.name(),
+                lockspace.dir(),
+                lockspace.state(),
+                lockspace.detail().isEmpty() ? "" : ", " + lockspace.detail());
+        if (lockspace.hostId() != null) {
+            line(
+                    "  host id %d, generation %d, renewed %s ago; domains are stopped in %s unless a renewal succeeds",
+                    lockspace.hostId(),
+                    lockspace.generation(),
+                    seconds(lockspace.renewedSecondsAgo()),
+                    seconds(lockspace.lostInSeconds()));
+        }
+        line(
+                "  io_timeout %d s; others may take our leases after %d s of silence",
+                lockspace.ioTimeoutSeconds(), lockspace.hostDeadSeconds());
+        line(
+                "libvirt %s: %s%s",
+                report.libvirt().uri(),
+                report.libvirt().connected() ? "connected" : "NOT CONNECTED",
+                report.libvirt().connected() ? "" : ", " + report.libvirt().detail());
+        hosts(report);
+        domains(report);
+        report.warnings().forEach(warning -> line("WARNING: %s", warning));
+    }
+
+    private void hosts(StatusReport report) {
+        line("hosts:");
+        line("  %-4s %-28s %-8s %-12s %s", "ID", "HOST", "STATUS", "LAST SEEN", "LEASES CAN BE TAKEN");
+        for (StatusReport.Host host : report.hosts()) {
+            String taken = host.deadInSeconds() == null
+                    ? "-"
+                    : host.status().equals("dead")
+                            ? "now"
+                            : "in " + seconds(host.deadInSeconds()) + " if it stays silent";
+            line(
+                    "  %-4d %-28s %-8s %-12s %s",
+                    host.hostId(),
+                    host.node() + (host.self() ? " (this host)" : ""),
+                    host.status(),
+                    host.status().equals("free") ? "-" : seconds(host.silentSeconds()) + " ago",
+                    taken);
+        }
+    }
+
+    private void domains(StatusReport report) {
+        line("domains:%s", report.domains().isEmpty() ? " none with leases" : "");
+        for (StatusReport.Domain domain : report.domains()) {
+            line(
+                    "  %s (%s) %s%s",
+                    domain.name(), domain.uuid(), domain.state(), domain.pid() == null ? "" : ", pid " + domain.pid());
+            for (StatusReport.Lease lease : domain.leases()) {
+                line(
+                        "    %-44s %s",
+                        lease.target() + (lease.identity().isEmpty() ? "" : " (" + lease.identity() + ")"),
+                        lease.held() ? "held for " + lease.ageSeconds() + " s, lease " + lease.resource() : "NOT HELD");
+            }
+            line("%s", domain.problems().stream().map(p -> "    PROBLEM: " + p).collect(Collectors.joining("\n")));
+        }
+    }
+
+    private static String seconds(@Nullable Double value) {
+        return value == null ? "?" : String.format(Locale.ROOT, "%.0f s", value);
+    }
+
+    private void line(String format, @Nullable Object... values) {
+        String text = String.format(Locale.ROOT, format, values).stripTrailing();
+        if (!text.isEmpty()) {
+            out.println(text);
+        }
+    }
+}

@@ -67,6 +67,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private static final long LOOKUP_LATE_NANOS = Duration.ofMillis(500).toNanos();
     private static final long EARLY_NANOS = Duration.ofSeconds(10).toNanos();
     private static final long RECONCILE_NANOS = Duration.ofSeconds(30).toNanos();
+    /** No list takes longer. */
+    private static final long ENDED_NANOS = Duration.ofMinutes(5).toNanos();
+
     private static final long KILL_AGAIN_NANOS = Duration.ofSeconds(1).toNanos();
     /** Room for the way back to the hook. */
     private static final long ANSWER_MARGIN_NANOS = Duration.ofSeconds(1).toNanos();
@@ -84,6 +87,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private final BlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>(MAX_MESSAGES);
     private final Map<UUID, Run> runs = new LinkedHashMap<>();
     private final List<Start> waiting = new ArrayList<>();
+    /** When runs ended: a list of libvirt's that was begun before may still have them. */
+    private final Map<UUID, Long> endedNanos = new HashMap<>();
+
     private final Thread thread;
     private boolean listUnderWay;
     private boolean listWanted;
@@ -460,6 +466,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             process.close();
         }
         runs.remove(run.uuid, run);
+        long nowNanos = clock.bootNanos();
+        endedNanos.values().removeIf(ended -> nowNanos - ended > ENDED_NANOS);
+        endedNanos.put(run.uuid, nowNanos);
         run.pending.values().forEach(future -> future.cancel(false));
         run.pending.clear();
         if (!run.leasesLost) {
@@ -540,8 +549,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         Set<UUID> active = new HashSet<>();
         for (ListedDomain domain : listed.get()) {
             active.add(domain.uuid());
-            catchUp(domain);
+            if (endedNanos.getOrDefault(domain.uuid(), Long.MIN_VALUE) < begunNanos) {
+                catchUp(domain);
+            }
         }
+        endedNanos.values().removeIf(ended -> ended < begunNanos);
         for (Run run : runs.values()) {
             if (!active.contains(run.uuid) && run.process == null) {
                 run.inactiveSinceNanos = begunNanos;

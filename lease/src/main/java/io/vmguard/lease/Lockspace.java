@@ -24,6 +24,9 @@ public interface Lockspace extends AutoCloseable {
     /**
      * Takes a resource exclusively. It is not waited for a holder.
      *
+     * <p>A resource that is carried over from before a restart still has its user, so it goes only to a caller with the very note
+     * that it is held with, as {@link LockspaceView#held} gives it; everybody else is told that it is held.
+     *
      * @param note who wants it; shown to others that are refused
      * @return completes with {@link AcquireResult}; never exceptionally
      */

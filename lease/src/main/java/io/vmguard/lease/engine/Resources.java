@@ -130,9 +130,8 @@ final class Resources {
     }
 
     private AcquireResult heldHere(Hold existing, LeaseNote note) {
-        if (existing.state == State.CARRIED_OVER) {
+        if (existing.state == State.CARRIED_OVER && existing.note.equals(note)) {
             existing.state = State.HELD;
-            existing.note = note;
             return new AcquireResult.Acquired(lease(existing));
         }
         if (existing.state == State.UNDETERMINED) {

@@ -37,8 +37,10 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
@@ -61,7 +63,10 @@ import org.jspecify.annotations.Nullable;
 public final class DomainGuard implements LockspaceListener, Hypervisor.Listener, AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
 
+    /** Starts and hints beyond it are turned away; what the engine and the guard's own calls say never is, and is bounded by the runs. */
     private static final int MAX_MESSAGES = 10_000;
+
+    private static final long CLOSE_MILLIS = 2000;
     private static final long TICK_MILLIS = 50;
     private static final long LOOKUP_EARLY_NANOS = Duration.ofMillis(50).toNanos();
     private static final long LOOKUP_LATE_NANOS = Duration.ofMillis(500).toNanos();
@@ -71,7 +76,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private static final long ENDED_NANOS = Duration.ofMinutes(5).toNanos();
 
     private static final long KILL_AGAIN_NANOS = Duration.ofSeconds(1).toNanos();
-    /** Room for the way back to the hook. */
+    /** Room for the way back to the hook, or a quarter of the limit if that is less. */
     private static final long ANSWER_MARGIN_NANOS = Duration.ofSeconds(1).toNanos();
 
     private record Start(
@@ -84,19 +89,23 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private final ActiveDomains activeDomains;
     private final LeaseClock clock;
     private final Executor slowCalls;
-    private final BlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>(MAX_MESSAGES);
+    private final BlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>();
     private final Map<UUID, Run> runs = new LinkedHashMap<>();
     private final List<Start> waiting = new ArrayList<>();
     /** When runs ended: a list of libvirt's that was begun before may still have them. */
     private final Map<UUID, Long> endedNanos = new HashMap<>();
 
     private final Thread thread;
+    /** The engine's news of the membership has arrived: what it carries over is claimed. */
+    private boolean joined;
+
     private boolean listUnderWay;
     private boolean listWanted;
     private long nextListNanos;
     private boolean usersMustGo;
     private long granted;
     private long refused;
+    private volatile boolean hintsDropped;
     private volatile boolean closing;
     private volatile GuardView view = new GuardView(List.of(), 0, 0);
 
@@ -131,11 +140,12 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                 Runnable message = inbox.poll(TICK_MILLIS, TimeUnit.MILLISECONDS);
                 step(message);
             } catch (InterruptedException e) {
-                return;
+                break;
             } catch (RuntimeException e) {
                 LOG.error("internal error in the guard; it goes on", e);
             }
         }
+        shutDown();
     }
 
     /** One message, if there is one, and whatever time has made due. Package-private for tests, which step by hand. */
@@ -156,12 +166,36 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         step(null);
     }
 
-    private boolean tell(Runnable message) {
-        boolean taken = inbox.offer(message);
-        if (!taken) {
-            LOG.error("the guard's queue is full; a message is dropped");
+    private void tell(Runnable message) {
+        inbox.add(message);
+    }
+
+    /** From outside, where nobody bounds how many there are. @return false if there are too many: nothing is queued */
+    private boolean offer(Runnable message) {
+        return inbox.size() < MAX_MESSAGES && inbox.offer(message);
+    }
+
+    private void hint(Runnable message) {
+        if (!offer(message)) {
+            hintsDropped = true;
         }
-        return taken;
+    }
+
+    /** Runs what may hang on another thread. @param failed handled on the guard's thread if it cannot be run or has a bug */
+    private void slowly(Runnable call, Runnable failed) {
+        try {
+            slowCalls.execute(() -> {
+                try {
+                    call.run();
+                } catch (RuntimeException e) {
+                    LOG.error("internal error in a slow call", e);
+                    tell(failed);
+                }
+            });
+        } catch (RejectedExecutionException e) {
+            LOG.error("no thread for a slow call", e);
+            tell(failed);
+        }
     }
 
     // ---- starts
@@ -174,9 +208,10 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
      */
     public CompletableFuture<StartAnswer> prepare(DomainSpec spec, UUID uuid, Derivation derivation) {
         CompletableFuture<StartAnswer> answer = new CompletableFuture<>();
-        long byNanos = clock.bootNanos() + settings.answerLimit().toNanos() - ANSWER_MARGIN_NANOS;
+        long limitNanos = settings.answerLimit().toNanos();
+        long byNanos = clock.bootNanos() + limitNanos - Math.min(ANSWER_MARGIN_NANOS, limitNanos / 4);
         Start start = new Start(spec, uuid, derivation, answer, byNanos);
-        if (closing || !tell(() -> onStart(start))) {
+        if (closing || !offer(() -> onStart(start))) {
             String text = closing ? Sentences.stopping(spec.name()) : Sentences.overload(spec.name());
             answer.complete(new StartAnswer.CannotTell(text));
         }
@@ -184,8 +219,24 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     }
 
     private void onStart(Start start) {
-        if (!considered(start)) {
-            waiting.add(start);
+        String name = start.spec().name();
+        if (closing) {
+            refuse(start, new StartAnswer.CannotTell(Sentences.stopping(name)));
+            return;
+        }
+        try {
+            if (!considered(start)) {
+                waiting.add(start);
+            }
+        } catch (RuntimeException e) {
+            LOG.error("internal error in a start of {}", name, e);
+            StartAnswer no = new StartAnswer.CannotTell(Sentences.internalError(name));
+            Run run = runs.get(start.uuid());
+            if (run != null && run.answer == start.answer()) {
+                abandon(run, no);
+            } else {
+                refuse(start, no);
+            }
         }
     }
 
@@ -206,6 +257,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             grant(start.answer(), name, warnings);
             return true;
         }
+        if (joined) {
+            claimCarriedOver(); // an earlier agent's leases are nobody's to start with
+        }
         Run before = runs.get(start.uuid());
         if (before != null && !endedBefore(before)) {
             boolean late = clock.bootNanos() >= start.byNanos();
@@ -223,7 +277,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                             ? new StartAnswer.Refused(Sentences.previousAlive(name, process.pid()))
                             : new StartAnswer.CannotTell(Sentences.previousUnknown(name)));
         }
-        if (!lockspace.member()) {
+        if (!member()) {
             String text = Sentences.notReady(name, lockspace.view().detail());
             if (settings.observe()) {
                 warnings.add(text);
@@ -234,6 +288,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         }
         begin(start, warnings);
         return true;
+    }
+
+    /** Between the engine's step into a membership and its news the leases carried over have no claimant yet. */
+    private boolean member() {
+        return joined && lockspace.member();
     }
 
     private boolean endedBefore(Run before) {
@@ -277,15 +336,19 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     private void onAcquired(
             Run run, LeaseName resource, CompletableFuture<AcquireResult> future, @Nullable AcquireResult result) {
-        if (run.pending.get(resource) != future || result == null) {
-            return; // cancelled: the engine gives back what it got
+        if (run.pending.get(resource) != future) {
+            return; // given up, see giveUp
         }
         run.pending.remove(resource);
         if (result instanceof AcquireResult.Acquired) {
             run.held.put(resource, true);
             run.refused.remove(resource);
         } else {
-            run.refused.put(resource, result);
+            run.refused.put(
+                    resource,
+                    result != null
+                            ? result
+                            : new AcquireResult.CannotTell(LeaseFault.IO, "the lease engine has a bug", true));
         }
         if (run.pending.isEmpty()) {
             decide(run);
@@ -298,7 +361,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             return;
         }
         CompletableFuture<StartAnswer> answer = Objects.requireNonNull(run.answer);
-        boolean member = lockspace.member();
+        boolean member = member();
         if (run.refused.isEmpty() && member) {
             launchable(run, answer);
             return;
@@ -309,7 +372,8 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                         Sentences.notReady(run.name, lockspace.view().detail()));
         if (settings.observe()) {
             run.warnings.add(no.message());
-            run.problems = List.of(no.message());
+            run.conflicts = List.of(Sentences.runsAllTheSame(no.message()));
+            reportProblems(run);
             launchable(run, answer);
             return;
         }
@@ -344,27 +408,40 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                 unknown = Optional.of(new StartAnswer.CannotTell(Sentences.cannotTell(label, cannot.why())));
             }
         }
-        return taken.or(() -> Optional.empty())
-                .orElse(unknown.orElseGet(() -> new StartAnswer.CannotTell(Sentences.previousUnknown(run.name))));
+        return taken.orElse(unknown.orElseGet(() -> new StartAnswer.CannotTell(Sentences.previousUnknown(run.name))));
     }
 
     /** A start that is not granted: whatever it got goes back at once, for no QEMU can have come of it. */
     private void abandon(Run run, StartAnswer no) {
-        run.pending.values().forEach(future -> future.cancel(false));
-        run.pending.clear();
-        runs.remove(run.uuid);
+        giveUp(run);
+        runs.remove(run.uuid, run);
         releaseAll(run);
         CompletableFuture<StartAnswer> answer = run.answer;
         if (answer != null) {
-            refuse(answer, no);
+            refuse(answer, run.name, no);
         }
     }
 
-    private boolean refuse(Start start, StartAnswer no) {
-        return refuse(start.answer(), no);
+    /** Waits for no lease any more. The engine gives back what comes later; what has come, its news still in the queue, is held. */
+    private void giveUp(Run run) {
+        run.pending.forEach((resource, future) -> {
+            boolean cancelled = future.cancel(false) || future.isCompletedExceptionally();
+            if (!cancelled && future.join() instanceof AcquireResult.Acquired) {
+                run.held.put(resource, true);
+            }
+        });
+        run.pending.clear();
     }
 
-    private boolean refuse(CompletableFuture<StartAnswer> answer, StartAnswer no) {
+    private boolean refuse(Start start, StartAnswer no) {
+        return refuse(start.answer(), start.spec().name(), no);
+    }
+
+    private boolean refuse(CompletableFuture<StartAnswer> answer, String name, StartAnswer no) {
+        if (settings.observe()) {
+            grant(answer, name, List.of(no.message()));
+            return true;
+        }
         refused++;
         LOG.warn("refused: {}", no.message());
         answer.complete(no);
@@ -388,12 +465,12 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     /** libvirt's {@code release} hook: that run has ended, it says. Any thread. */
     public void released(UUID uuid) {
-        tell(() -> hintEnd(uuid));
+        hint(() -> hintEnd(uuid));
     }
 
     /** libvirt's {@code reconnect} hook: a domain runs that libvirtd has found again. Any thread. */
     public void reconnected() {
-        tell(() -> listWanted = true);
+        hint(() -> listWanted = true);
     }
 
     private void hintEnd(UUID uuid) {
@@ -421,10 +498,12 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private void look(Run run) {
         run.lookupUnderWay = true;
         long askedNanos = clock.bootNanos();
-        slowCalls.execute(() -> {
-            Lookup found = processes.find(run.name, run.uuid);
-            tell(() -> onLookup(run, found, askedNanos));
-        });
+        slowly(
+                () -> {
+                    Lookup found = processes.find(run.name, run.uuid);
+                    tell(() -> onLookup(run, found, askedNanos));
+                },
+                () -> onLookup(run, new Lookup.CannotTell("internal error"), askedNanos));
     }
 
     private void onLookup(Run run, Lookup lookup, long askedNanos) {
@@ -441,14 +520,15 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             run.phase = Phase.RUNNING;
             LOG.info("{} runs as pid {}", run, found.process().pid());
             found.process().onGone(() -> tell(() -> onGone(run)));
-        } else if (lookup instanceof Lookup.NotFound
-                && runs.get(run.uuid) == run
-                && run.phase == Phase.GRANTED
-                && run.inactiveSinceNanos > run.mayRunSinceNanos
-                && askedNanos > run.inactiveSinceNanos) {
-            // libvirt had no such domain after the grant, so no start of it was under way, and there is no process
-            // either.
-            end(run);
+        } else if (lookup instanceof Lookup.NotFound && runs.get(run.uuid) == run && run.phase == Phase.GRANTED) {
+            boolean inactive = run.inactiveSinceNanos > run.mayRunSinceNanos;
+            if (inactive && askedNanos > run.inactiveSinceNanos) {
+                // libvirt had no such domain after the grant, so no start of it was under way, and there is no process
+                // either.
+                end(run);
+            } else if (run.found) {
+                hintEnd(run); // listed, but without a process: one of the two is out of date
+            }
         }
     }
 
@@ -469,8 +549,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         long nowNanos = clock.bootNanos();
         endedNanos.values().removeIf(ended -> nowNanos - ended > ENDED_NANOS);
         endedNanos.put(run.uuid, nowNanos);
-        run.pending.values().forEach(future -> future.cancel(false));
-        run.pending.clear();
+        giveUp(run);
         if (!run.leasesLost) {
             releaseAll(run);
         }
@@ -503,8 +582,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         long nowNanos = clock.bootNanos();
         for (Run run : List.copyOf(runs.values())) {
             if (run.phase == Phase.ACQUIRING && nowNanos >= run.answerByNanos) {
-                String why = "the lease directory does not answer";
-                abandon(run, new StartAnswer.CannotTell(Sentences.cannotTell(run.name, why)));
+                abandon(run, late(run));
                 continue;
             }
             if (run.doomed) {
@@ -514,6 +592,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             if (lookupDue && !run.lookupUnderWay) {
                 look(run);
             }
+        }
+        if (hintsDropped) {
+            hintsDropped = false;
+            listWanted = true;
+            List.copyOf(runs.values()).forEach(this::hintEnd);
         }
         List<Start> again = List.copyOf(waiting);
         waiting.clear();
@@ -526,16 +609,30 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         }
     }
 
+    private StartAnswer late(Run run) {
+        if (!run.refused.isEmpty()) {
+            return refusal(run);
+        }
+        String label = run.pending.keySet().stream()
+                .findFirst()
+                .map(resource -> Objects.requireNonNull(run.wanted.get(resource)))
+                .map(wanted -> wanted.note().disk())
+                .orElse(run.name);
+        return new StartAnswer.CannotTell(Sentences.cannotTell(label, "the lease directory does not answer"));
+    }
+
     // ---- reconciliation
 
     private void list(long nowNanos) {
         listWanted = false;
         listUnderWay = true;
         nextListNanos = nowNanos + RECONCILE_NANOS;
-        slowCalls.execute(() -> {
-            Optional<List<ListedDomain>> listed = activeDomains.list();
-            tell(() -> onList(listed, nowNanos));
-        });
+        slowly(
+                () -> {
+                    Optional<List<ListedDomain>> listed = activeDomains.list();
+                    tell(() -> onList(listed, nowNanos));
+                },
+                () -> onList(Optional.empty(), nowNanos));
     }
 
     private void onList(Optional<List<ListedDomain>> listed, long begunNanos) {
@@ -545,6 +642,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             boolean asked = runs.values().stream().anyMatch(run -> run.endHinted && run.process == null);
             nextListNanos = Math.min(nextListNanos, clock.bootNanos() + (asked ? KILL_AGAIN_NANOS : RECONCILE_NANOS));
             return;
+        }
+        if (joined) {
+            claimCarriedOver();
         }
         Set<UUID> active = new HashSet<>();
         for (ListedDomain domain : listed.get()) {
@@ -562,7 +662,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                 nextListNanos = Math.min(nextListNanos, clock.bootNanos() + KILL_AGAIN_NANOS);
             }
         }
-        releaseUnclaimed();
+        boolean allKnown =
+                listed.get().stream().allMatch(d -> d.derivation().refusals().isEmpty());
+        if (joined && allKnown) {
+            releaseUnclaimed();
+        }
     }
 
     /** A domain runs: it needs its leases, whoever started it and whenever. */
@@ -578,27 +682,41 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             }
             run = new Run(domain.uuid(), domain.name(), Phase.GRANTED);
             run.mayRunSinceNanos = clock.bootNanos();
+            run.found = true;
             runs.put(run.uuid, run);
             LOG.info("{} was found running", run);
         }
         for (DiskLease lease : domain.derivation().leases()) {
             if (!run.wanted.containsKey(new LeaseName(lease.resource()))) {
-                run.want(lease, note(run, lease));
+                run.want(lease, noteOfFound(run, lease));
             }
         }
-        reportProblems(run, problems(run, domain.derivation()));
-        if (lockspace.member() && run.pending.isEmpty()) {
+        run.unprotectable = domain.derivation().refusals().stream()
+                .map(r -> Sentences.runsAllTheSame(Sentences.cannotProtect(r.target(), r.reason())))
+                .toList();
+        reportProblems(run);
+        if (member() && run.pending.isEmpty()) {
             acquireMissing(run);
         }
     }
 
+    /** A lease of an earlier agent whose own note is of no use is claimed with that note by the domain that needs it. */
+    private LeaseNote noteOfFound(Run run, DiskLease lease) {
+        LeaseName resource = new LeaseName(lease.resource());
+        LeaseNote earlier = lockspace.carriedOver().contains(resource)
+                ? lockspace.view().held().get(resource)
+                : null;
+        return earlier != null && uuid(earlier).isEmpty() ? earlier : note(run, lease);
+    }
+
     private void decideFound(Run run) {
         if (run.refused.isEmpty()) {
-            reportProblems(run, List.of());
+            run.conflicts = List.of();
+            reportProblems(run);
             return;
         }
-        StartAnswer no = refusal(run);
-        reportProblems(run, List.of(no.message().replace(" Not started.", " It runs all the same.")));
+        run.conflicts = List.of(Sentences.runsAllTheSame(refusal(run).message()));
+        reportProblems(run);
         boolean taken = run.refused.values().stream().anyMatch(result -> result instanceof AcquireResult.HeldBy);
         if (taken && settings.destroyUnprotected() && !settings.observe() && !run.doomed) {
             LOG.error("{} is destroyed: somebody else holds its disk and on_unprotected is destroy", run);
@@ -606,25 +724,23 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         }
     }
 
-    private List<String> problems(Run run, Derivation derivation) {
-        List<String> problems = new ArrayList<>(run.refused.isEmpty() ? List.of() : run.problems);
-        derivation.refusals().forEach(r -> problems.add(Sentences.cannotProtect(r.target(), r.reason())));
-        return problems;
-    }
-
-    private void reportProblems(Run run, List<String> problems) {
-        if (!problems.equals(run.problems) && run.problems.isEmpty()) {
-            LOG.error("{} RUNS UNPROTECTED: {}", run, String.join(" / ", problems));
-        } else if (problems.isEmpty() && !run.problems.isEmpty()) {
+    private void reportProblems(Run run) {
+        List<String> before = run.problems;
+        run.problems = Stream.concat(run.conflicts.stream(), run.unprotectable.stream())
+                .toList();
+        if (before.isEmpty() && !run.problems.isEmpty()) {
+            LOG.error("{} RUNS UNPROTECTED: {}", run, String.join(" / ", run.problems));
+        } else if (run.problems.isEmpty() && !before.isEmpty()) {
             LOG.info("{} is protected now: holds {}", run, labels(run));
         }
-        run.problems = List.copyOf(problems);
     }
 
     /** Leases from before a restart of the agent: their users are found by what the leases themselves say. */
     private void claimCarriedOver() {
         Set<LeaseName> carried = lockspace.carriedOver();
-        Map<LeaseName, LeaseNote> held = lockspace.view().held();
+        Map<LeaseName, LeaseNote> held =
+                carried.isEmpty() ? Map.of() : lockspace.view().held();
+        Set<Run> claimants = new HashSet<>();
         for (LeaseName resource : carried) {
             LeaseNote note = held.get(resource);
             Optional<UUID> uuid = note == null ? Optional.empty() : uuid(note);
@@ -635,12 +751,15 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             if (run.mayRunSinceNanos == 0) {
                 run.mayRunSinceNanos = clock.bootNanos();
             }
-            run.wanted.putIfAbsent(resource, new Run.Wanted(note.disk(), "", note));
+            if (run.phase != Phase.ACQUIRING && !run.pending.containsKey(resource)) {
+                run.claim(resource, note);
+                claimants.add(run);
+            }
         }
-        runs.values().stream().filter(run -> run.phase != Phase.ACQUIRING).forEach(this::acquireMissing);
+        claimants.forEach(this::acquireMissing);
     }
 
-    /** What no run has claimed and no process can be using. */
+    /** What no run has claimed: its note does not say whose it was, and no active domain needs it. */
     private void releaseUnclaimed() {
         Map<LeaseName, LeaseNote> held = lockspace.view().held();
         for (LeaseName resource : lockspace.carriedOver()) {
@@ -663,9 +782,15 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     // ---- loss
 
     private void onLost(LeaseFault fault, String why) {
-        List<Run> users = runs.values().stream()
-                .filter(run -> run.holdsAny() || !run.pending.isEmpty())
+        joined = false;
+        List<Run> starts = runs.values().stream()
+                .filter(run -> run.phase == Phase.ACQUIRING)
                 .toList();
+        List<Run> others = runs.values().stream()
+                .filter(run -> run.phase != Phase.ACQUIRING)
+                .toList();
+        others.forEach(this::giveUp);
+        List<Run> users = others.stream().filter(Run::holdsAny).toList();
         LOG.error(
                 "membership lost ({}: {}): {}",
                 fault,
@@ -675,15 +800,17 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                         : users.isEmpty() ? "no domain holds a lease" : "stopping " + users);
         usersMustGo = true;
         for (Run run : users) {
-            if (run.phase == Phase.ACQUIRING) {
+            if (settings.observe()) {
                 run.held.clear();
-                abandon(run, new StartAnswer.CannotTell(Sentences.notReady(run.name, why)));
-            } else if (settings.observe()) {
-                run.held.clear();
-            } else if (run.holdsAny()) {
+            } else {
                 run.leasesLost = true;
                 doom(run);
             }
+        }
+        for (Run run : starts) {
+            giveUp(run);
+            run.held.clear(); // nothing is ours to give back any more
+            abandon(run, new StartAnswer.CannotTell(Sentences.notReady(run.name, why)));
         }
         considerUsersGone();
     }
@@ -718,10 +845,12 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         run.nextLookupNanos = clock.bootNanos();
         run.endHinted = true;
         listWanted = true;
-        slowCalls.execute(() -> {
-            KillResult result = hypervisor.destroy(run.uuid, settings.destroyLimit());
-            tell(() -> onDestroyed(run, result));
-        });
+        slowly(
+                () -> {
+                    KillResult result = hypervisor.destroy(run.uuid, settings.destroyLimit());
+                    tell(() -> onDestroyed(run, result));
+                },
+                () -> onDestroyed(run, new KillResult.Unknown("internal error")));
     }
 
     private void onDestroyed(Run run, KillResult result) {
@@ -767,6 +896,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                 owner.generation(),
                 resumed ? ": continued after a restart" : "");
         tell(() -> {
+            joined = true;
             claimCarriedOver();
             listWanted = true;
         });
@@ -811,9 +941,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     @Override
     public void lifecycle(DomainEvent event) {
         switch (event.kind()) {
-            case STOPPED, CRASHED -> tell(() -> hintEnd(event.uuid()));
+            case STOPPED, CRASHED -> hint(() -> hintEnd(event.uuid()));
             case STARTED, RESUMED ->
-                tell(() -> {
+                hint(() -> {
                     if (!runs.containsKey(event.uuid())) {
                         listWanted = true; // somebody runs whom we do not know
                     }
@@ -851,12 +981,38 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         return run.wanted.values().stream().map(w -> w.note().disk()).collect(Collectors.joining(", "));
     }
 
-    /** Ends the guard's thread. Domains run on; their leases are the engine's to keep. */
+    /** Answers every start and ends the guard's thread. Domains run on; their leases are the engine's to keep. */
     @Override
     public void close() {
         closing = true;
-        thread.interrupt();
-        waiting.forEach(s -> s.answer()
-                .complete(new StartAnswer.CannotTell(Sentences.stopping(s.spec().name()))));
+        tell(() -> {}); // wakes it up
+        if (!thread.isAlive()) {
+            shutDown();
+            return;
+        }
+        try {
+            thread.join(CLOSE_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** The last thing on the guard's thread. Also leaves no lease behind that was taken for a start. */
+    private void shutDown() {
+        Runnable message;
+        while ((message = inbox.poll()) != null) {
+            try {
+                message.run();
+            } catch (RuntimeException e) {
+                LOG.error("internal error in the guard while it stops", e);
+            }
+        }
+        waiting.forEach(start -> refuse(
+                start,
+                new StartAnswer.CannotTell(Sentences.stopping(start.spec().name()))));
+        waiting.clear();
+        List.copyOf(runs.values()).stream()
+                .filter(run -> run.phase == Phase.ACQUIRING)
+                .forEach(run -> abandon(run, new StartAnswer.CannotTell(Sentences.stopping(run.name))));
     }
 }

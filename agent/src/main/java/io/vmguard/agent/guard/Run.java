@@ -40,6 +40,11 @@ final class Run {
     final Map<LeaseName, Boolean> held = new HashMap<>();
     final Map<LeaseName, CompletableFuture<AcquireResult>> pending = new HashMap<>();
     final Map<LeaseName, AcquireResult> refused = new LinkedHashMap<>();
+    /** Why leases that it wants are not held. */
+    List<String> conflicts = List.of();
+    /** Why disks of it have no lease at all. */
+    List<String> unprotectable = List.of();
+    /** Both, as reported. */
     List<String> problems = List.of();
 
     /** The start that waits, and until when. */
@@ -56,6 +61,8 @@ final class Run {
 
     long nextLookupNanos;
     boolean lookupUnderWay;
+    /** A list had it; nobody asked for its start. */
+    boolean found;
     /** Somebody said that it has ended. */
     boolean endHinted;
     /** Begin of the latest list of libvirt's that did not have it; 0 = none. */
@@ -76,6 +83,14 @@ final class Run {
 
     void want(DiskLease lease, LeaseNote note) {
         wanted.put(new LeaseName(lease.resource()), new Wanted(lease.target(), lease.identity(), note));
+    }
+
+    /** A lease that an earlier agent took for it: only the note of then gets it. */
+    void claim(LeaseName resource, LeaseNote note) {
+        wanted.merge(
+                resource,
+                new Wanted(note.disk(), "", note),
+                (known, unknown) -> new Wanted(known.target(), known.identity(), note));
     }
 
     boolean holds(LeaseName resource) {

@@ -15,17 +15,20 @@ import java.util.Optional;
 final class Sentences {
     private static final String NOT_STARTED = " Not started. See: vmguard status";
 
+    private static final long END_OF_FOUR_DIGIT_YEARS = 253_402_300_800L;
+
     private Sentences() {}
 
     /** @param label the disk, {@code vda (rbd:rbd/vm1)} */
     static String heldBy(String label, AcquireResult.HeldBy held, Optional<Owner> self) {
-        StringBuilder text = new StringBuilder("vmguard: ").append(label).append(" is in use by ");
+        StringBuilder text =
+                new StringBuilder("vmguard: ").append(OneLine.of(label)).append(" is in use by ");
         Optional<LeaseNote> note = held.note();
         boolean here = self.isPresent() && self.get().equals(held.owner());
         note.ifPresent(
                 n -> text.append("domain ").append(OneLine.of(n.domainName())).append(" on "));
         text.append("host ").append(host(held, note)).append(here ? " (this host)" : "");
-        note.ifPresent(n -> text.append(", since ").append(Instant.ofEpochSecond(n.sinceEpochSeconds())));
+        note.ifPresent(n -> text.append(since(n)));
         if (held.shared()) {
             text.append(", in shared mode");
         }
@@ -34,6 +37,12 @@ final class Sentences {
                 .append(").")
                 .append(NOT_STARTED)
                 .toString();
+    }
+
+    /** The number comes from a disk: it may be anything. */
+    private static String since(LeaseNote note) {
+        long seconds = note.sinceEpochSeconds();
+        return seconds > 0 && seconds < END_OF_FOUR_DIGIT_YEARS ? ", since " + Instant.ofEpochSecond(seconds) : "";
     }
 
     private static String host(AcquireResult.HeldBy held, Optional<LeaseNote> note) {
@@ -56,12 +65,13 @@ final class Sentences {
     }
 
     static String cannotTell(String label, String why) {
-        return "vmguard: " + label + ": cannot tell whether it is free: " + OneLine.of(why) + "." + NOT_STARTED;
+        return "vmguard: " + OneLine.of(label) + ": cannot tell whether it is free: " + OneLine.of(why) + "."
+                + NOT_STARTED;
     }
 
     static String notReady(String domain, String detail) {
         return "vmguard: " + OneLine.of(domain) + ": this host is not a member of the lease directory now: "
-                + OneLine.of(detail) + "." + NOT_STARTED;
+                + (detail.isEmpty() ? "joining" : OneLine.of(detail)) + "." + NOT_STARTED;
     }
 
     static String cannotProtect(String target, String reason) {
@@ -88,6 +98,15 @@ final class Sentences {
 
     static String overload(String domain) {
         return "vmguard: " + OneLine.of(domain) + ": the lease agent has too much to do." + NOT_STARTED;
+    }
+
+    static String internalError(String domain) {
+        return "vmguard: " + OneLine.of(domain) + ": the lease agent has made a mistake, see its log." + NOT_STARTED;
+    }
+
+    /** The same about a domain that runs without having been asked for. */
+    static String runsAllTheSame(String refusal) {
+        return refusal.replace(" Not started.", " It runs all the same.");
     }
 
     static String seconds(Optional<Duration> duration) {

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.hypervisor.DomainEvent;
+import io.vmguard.agent.testing.FakeClock;
+import io.vmguard.agent.testing.FakeHypervisor;
+import io.vmguard.agent.testing.FakeLockspace;
+import io.vmguard.agent.testing.FakeProcess;
+import io.vmguard.agent.testing.FakeProcesses;
+import io.vmguard.agent.testing.StepExecutor;
+import io.vmguard.agent.testing.TestDomain;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+
+/** A guard between fakes, stepped by hand: nothing happens unless {@link #settle} or {@link #pass} is called. */
+final class GuardBench {
+    static final Duration ANSWER_LIMIT = Duration.ofSeconds(30);
+    static final Duration DESTROY_LIMIT = Duration.ofSeconds(5);
+    private static final Duration STEP = Duration.ofMillis(50);
+
+    final FakeClock clock;
+    final FakeLockspace lockspace;
+    final FakeHypervisor hypervisor;
+    final FakeProcesses processes;
+    final StepExecutor slowCalls = new StepExecutor();
+    final DomainGuard guard;
+
+    private GuardBench(
+            GuardSettings settings,
+            FakeClock clock,
+            FakeLockspace lockspace,
+            FakeHypervisor hypervisor,
+            FakeProcesses processes) {
+        this.clock = clock;
+        this.lockspace = lockspace;
+        this.hypervisor = hypervisor;
+        this.processes = processes;
+        this.guard = new DomainGuard(
+                settings,
+                lockspace,
+                hypervisor,
+                processes,
+                new ActiveDomains(hypervisor, TestDomain.NO_POOLS),
+                clock,
+                slowCalls);
+        lockspace.listener(guard);
+    }
+
+    /** A host that is not a member yet. */
+    static GuardBench of(GuardSettings settings) {
+        return new GuardBench(
+                settings, new FakeClock(), new FakeLockspace(), new FakeHypervisor(), new FakeProcesses());
+    }
+
+    static GuardBench enforcing() {
+        return of(settings(false, false)).joined();
+    }
+
+    static GuardBench observing() {
+        return of(settings(true, false)).joined();
+    }
+
+    static GuardBench destroying() {
+        return of(settings(false, true)).joined();
+    }
+
+    static GuardSettings settings(boolean observe, boolean destroyUnprotected) {
+        return new GuardSettings(observe, destroyUnprotected, ANSWER_LIMIT, DESTROY_LIMIT, "node-a");
+    }
+
+    GuardBench joined() {
+        lockspace.becomeMember();
+        settle();
+        return this;
+    }
+
+    /** The same host after the agent has died; what the old one had asked for is lost. */
+    GuardBench afterCrash() {
+        lockspace.forgetCallers();
+        return new GuardBench(settings(false, false), clock, lockspace, hypervisor, processes);
+    }
+
+    // ---- time
+
+    /** Everything that is due now, and what follows from it. */
+    void settle() {
+        do {
+            clock.advance(Duration.ofMillis(1));
+            guard.drain();
+        } while (slowCalls.runAll() > 0);
+    }
+
+    /** Time passes in small steps, everything being handled in each. */
+    void pass(Duration duration) {
+        for (Duration left = duration; left.compareTo(Duration.ZERO) > 0; left = left.minus(STEP)) {
+            clock.advance(STEP);
+            settle();
+        }
+    }
+
+    // ---- the life of a domain
+
+    /** A prepare hook arrives; handled, but maybe not answered yet. */
+    CompletableFuture<StartAnswer> prepare(TestDomain domain) {
+        CompletableFuture<StartAnswer> answer = guard.prepare(domain.spec(), domain.uuid(), domain.derivation());
+        settle();
+        return answer;
+    }
+
+    /** The answer to a start that is expected to be answered at once. */
+    StartAnswer ask(TestDomain domain) {
+        return prepare(domain).getNow(new StartAnswer.CannotTell("(no answer yet)"));
+    }
+
+    /** A whole start: hook, QEMU, its process in the guard's hands. */
+    FakeProcess run(TestDomain domain) {
+        StartAnswer answer = ask(domain);
+        if (!(answer instanceof StartAnswer.Granted)) {
+            throw new AssertionError("not granted: " + answer);
+        }
+        FakeProcess process = launch(domain);
+        pass(Duration.ofMillis(100));
+        return process;
+    }
+
+    /** A QEMU begins to run, whoever has allowed it. */
+    FakeProcess launch(TestDomain domain) {
+        hypervisor.activate(domain.uuid(), domain.name(), domain.xml());
+        return processes.launch(domain.uuid());
+    }
+
+    /** A start that was granted fails in libvirt before there is a QEMU, or libvirt says that the domain is off. */
+    void inactive(TestDomain domain) {
+        hypervisor.deactivate(domain.uuid());
+    }
+
+    void releaseHook(TestDomain domain) {
+        guard.released(domain.uuid());
+        settle();
+    }
+
+    void event(TestDomain domain, DomainEvent.Kind kind) {
+        guard.lifecycle(DomainEvent.of(domain.uuid(), domain.name(), kind.ordinal(), 0));
+        settle();
+    }
+
+    Optional<DomainView> view(TestDomain domain) {
+        return guard.view().domains().stream()
+                .filter(view -> view.uuid().equals(domain.uuid().toString()))
+                .findFirst();
+    }
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LockspaceListener;
+import io.vmguard.lease.Owner;
+import java.util.Map;
+
+/** News that do not arrive. */
+final class SilentListener implements LockspaceListener {
+    @Override
+    public void joined(Owner owner, boolean resumed) {}
+
+    @Override
+    public void joinFailed(LeaseFault fault, String why) {}
+
+    @Override
+    public void renewalLate(String why) {}
+
+    @Override
+    public void renewalRecovered() {}
+
+    @Override
+    public void lost(LeaseFault fault, String why) {}
+
+    @Override
+    public void previousLifeLost(Map<LeaseName, LeaseNote> users) {}
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.testing;
+
+import io.vmguard.agent.hypervisor.ActiveDomain;
+import io.vmguard.agent.hypervisor.ConnectionState;
+import io.vmguard.agent.hypervisor.Hypervisor;
+import io.vmguard.agent.hypervisor.KillResult;
+import io.vmguard.agent.hypervisor.ListResult;
+import io.vmguard.agent.hypervisor.VolumeResult;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/** A libvirt whose active domains and answers are set by the test. Any thread. */
+public final class FakeHypervisor implements Hypervisor {
+    private final Map<UUID, ActiveDomain> active = new LinkedHashMap<>();
+    private final List<UUID> destroys = new ArrayList<>();
+    private Function<UUID, KillResult> onDestroy = uuid -> new KillResult.Destroyed();
+    private boolean silent;
+    private int lists;
+
+    @Nullable
+    private RuntimeException bug;
+
+    /** This domain is active from now on, with this live XML. */
+    public synchronized void activate(UUID uuid, String name, String xml) {
+        active.put(uuid, new ActiveDomain(uuid, name, active.size() + 1, xml.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    /** This domain is inactive from now on. */
+    public synchronized void deactivate(UUID uuid) {
+        active.remove(uuid);
+    }
+
+    /** From now on lists cannot tell, or can again. */
+    public synchronized void silent(boolean nowSilent) {
+        silent = nowSilent;
+    }
+
+    /** The next list throws this. */
+    public synchronized void failOnce(RuntimeException exception) {
+        bug = exception;
+    }
+
+    /** What a destroy does and answers; until told otherwise nothing, and that it is done. */
+    public synchronized void onDestroy(Function<UUID, KillResult> answer) {
+        onDestroy = answer;
+    }
+
+    /** Domains that were to be destroyed, in order. */
+    public synchronized List<UUID> destroys() {
+        return List.copyOf(destroys);
+    }
+
+    /** Lists so far. */
+    public synchronized int lists() {
+        return lists;
+    }
+
+    @Override
+    public void start(Listener listener) {}
+
+    @Override
+    public synchronized ConnectionState state() {
+        return silent
+                ? new ConnectionState(false, "nobody listens at test:///default")
+                : new ConnectionState(true, "test:///default");
+    }
+
+    @Override
+    public synchronized ListResult listActive(Duration limit) {
+        lists++;
+        RuntimeException exception = bug;
+        if (exception != null) {
+            bug = null;
+            throw exception;
+        }
+        return silent
+                ? new ListResult.CannotTell("libvirt does not answer")
+                : new ListResult.Listed(List.copyOf(active.values()));
+    }
+
+    @Override
+    public KillResult destroy(UUID domain, Duration limit) {
+        Function<UUID, KillResult> answer;
+        synchronized (this) {
+            destroys.add(domain);
+            answer = onDestroy;
+        }
+        return answer.apply(domain);
+    }
+
+    @Override
+    public VolumeResult resolveVolume(String pool, String volume, String mode, Duration limit) {
+        return new VolumeResult.CannotTell("there are no pools here");
+    }
+
+    @Override
+    public void close() {}
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.testing;
+
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.HeldLease;
+import io.vmguard.lease.HostStatus;
+import io.vmguard.lease.HostView;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.Lockspace;
+import io.vmguard.lease.LockspaceListener;
+import io.vmguard.lease.LockspaceView;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.Timeouts;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A lockspace without a disk: grants what is free at once, unless the test has laid down another answer or holds the answer back.
+ *
+ * <p>As with the engine, a lease that is won for a caller who has cancelled is given back, nothing is acquired or released without a
+ * membership, and a lease from before a restart goes only to him who comes with its own note. Any thread; listeners are called on the
+ * thread that makes the change.
+ */
+public final class FakeLockspace implements Lockspace {
+    private static final String HOST_NAME = "11111111-22222222.node-a";
+
+    private record Asked(LeaseName resource, LeaseNote note, CompletableFuture<AcquireResult> future) {}
+
+    private final Map<LeaseName, LeaseNote> held = new LinkedHashMap<>();
+    private final Set<LeaseName> carried = new HashSet<>();
+    private final Map<LeaseName, AcquireResult> answers = new HashMap<>();
+    private final List<Asked> asked = new ArrayList<>();
+    private final List<LeaseName> releases = new ArrayList<>();
+    private Consumer<LeaseName> onRelease = resource -> {};
+    private Runnable onUsersGone = () -> {};
+    private boolean holdBack;
+    private boolean member;
+    private long generation;
+    private int usersGone;
+    private String detail = "joining";
+
+    @Nullable
+    private RuntimeException bug;
+
+    @Nullable
+    private LockspaceListener listener;
+
+    // ---- what the test does
+
+    /** Who is told of transitions. */
+    public synchronized void listener(LockspaceListener told) {
+        listener = told;
+    }
+
+    /** Becomes a member, with a new generation and no lease. */
+    public void becomeMember() {
+        become(false);
+    }
+
+    /** Becomes a member again after a restart of the process: what was held is carried over. */
+    public void resume() {
+        synchronized (this) {
+            carried.clear();
+            carried.addAll(held.keySet());
+        }
+        become(true);
+    }
+
+    /** The state changes, but nobody has been told yet. */
+    public synchronized Owner becomeMemberSilently(boolean resumed) {
+        generation += resumed ? 0 : 1;
+        member = true;
+        detail = "";
+        return owner();
+    }
+
+    private void become(boolean resumed) {
+        Owner owner = becomeMemberSilently(resumed);
+        LockspaceListener told;
+        synchronized (this) {
+            told = listener;
+        }
+        if (told != null) {
+            told.joined(owner, resumed);
+        }
+    }
+
+    /** A lease from an earlier process of this boot turns out to be held, late. */
+    public synchronized void carryOver(LeaseName resource, LeaseNote note) {
+        held.put(resource, note);
+        carried.add(resource);
+    }
+
+    /** Loses the membership and every lease; what is under way ends without a lease. */
+    public void lose() {
+        List<Asked> ended;
+        LockspaceListener told;
+        synchronized (this) {
+            member = false;
+            detail = "no renewal has succeeded for 80 s";
+            held.clear();
+            carried.clear();
+            ended = List.copyOf(asked);
+            asked.clear();
+            told = listener;
+        }
+        if (told != null) {
+            told.lost(LeaseFault.TIMED_OUT, "no renewal has succeeded for 80 s");
+        }
+        ended.forEach(a -> a.future()
+                .complete(new AcquireResult.CannotTell(
+                        LeaseFault.NO_MEMBERSHIP, "the membership was lost meanwhile", false)));
+    }
+
+    /** The process dies: nobody waits for an answer any more, leases stay as they are. */
+    public synchronized void forgetCallers() {
+        asked.forEach(a -> a.future().cancel(false));
+        asked.clear();
+        member = false;
+        listener = null;
+        onRelease = resource -> {};
+        onUsersGone = () -> {};
+    }
+
+    /** What acquiring this resource leads to from now on; null for the usual. */
+    public synchronized void answer(LeaseName resource, @Nullable AcquireResult result) {
+        if (result == null) {
+            answers.remove(resource);
+        } else {
+            answers.put(resource, result);
+        }
+    }
+
+    /** From now on acquires wait for {@link #complete}, or are answered at once again. */
+    public synchronized void holdBack(boolean nowHeldBack) {
+        holdBack = nowHeldBack;
+    }
+
+    /** Answers one acquire that was held back. False if there is none. */
+    public boolean complete(LeaseName resource) {
+        Asked found;
+        AcquireResult result;
+        synchronized (this) {
+            found = asked.stream()
+                    .filter(a -> a.resource().equals(resource))
+                    .findFirst()
+                    .orElse(null);
+            if (found == null) {
+                return false;
+            }
+            asked.remove(found);
+            result = decide(resource, found.note());
+        }
+        if (!found.future().complete(result) && result instanceof AcquireResult.Acquired) {
+            synchronized (this) {
+                held.remove(resource);
+            }
+        }
+        return true;
+    }
+
+    /** The next acquire throws this. */
+    public synchronized void failOnce(RuntimeException exception) {
+        bug = exception;
+    }
+
+    /** Called before each release takes effect. */
+    public synchronized void onRelease(Consumer<LeaseName> check) {
+        onRelease = check;
+    }
+
+    /** Called when the users of a lost membership are said to be gone. */
+    public synchronized void onUsersGone(Runnable check) {
+        onUsersGone = check;
+    }
+
+    /** Resources whose acquire was held back and is not answered yet. */
+    public synchronized List<LeaseName> waiting() {
+        return asked.stream().map(Asked::resource).toList();
+    }
+
+    /** Resources held now. */
+    public synchronized Set<LeaseName> held() {
+        return Set.copyOf(held.keySet());
+    }
+
+    /** Every release that was asked for, in order. */
+    public synchronized List<LeaseName> releases() {
+        return List.copyOf(releases);
+    }
+
+    /** How often the users of a lost membership were said to be gone. */
+    public synchronized int usersGoneCalls() {
+        return usersGone;
+    }
+
+    /** An answer that names another host as the holder. */
+    public static AcquireResult.HeldBy heldByNodeB(String domain) {
+        return new AcquireResult.HeldBy(
+                new Owner(2, 7),
+                "33333333-44444444.node-b",
+                HostStatus.LIVE,
+                Optional.of(Duration.ofSeconds(3)),
+                Optional.empty(),
+                Optional.of(new LeaseNote(
+                        domain, "00000000-0000-0000-0000-0000000000bb", "vda", "node-b", FakeClock.WALL_SECONDS)),
+                false);
+    }
+
+    // ---- what the guard does
+
+    @Override
+    public void join() {}
+
+    @Override
+    public synchronized LockspaceView view() {
+        return new LockspaceView(
+                new LeaseName("__LIBVIRT__DISKS__"),
+                "/leases",
+                member ? LockspaceView.State.MEMBER : LockspaceView.State.JOINING,
+                member ? Optional.of(owner()) : Optional.empty(),
+                HOST_NAME,
+                Timeouts.ofSeconds(10),
+                member ? Optional.of(Duration.ofSeconds(3)) : Optional.empty(),
+                member ? Optional.of(Duration.ofSeconds(77)) : Optional.empty(),
+                detail,
+                member
+                        ? List.of(new HostView(
+                                owner(),
+                                HOST_NAME,
+                                HostStatus.LIVE,
+                                Optional.of(Duration.ofSeconds(3)),
+                                Optional.empty(),
+                                true))
+                        : List.of(),
+                Map.copyOf(held),
+                List.of());
+    }
+
+    private Owner owner() {
+        return new Owner(1, Math.max(1, generation));
+    }
+
+    @Override
+    public synchronized boolean member() {
+        return member;
+    }
+
+    @Override
+    public CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote note) {
+        CompletableFuture<AcquireResult> future = new CompletableFuture<>();
+        AcquireResult result;
+        synchronized (this) {
+            RuntimeException exception = bug;
+            if (exception != null) {
+                bug = null;
+                throw exception;
+            }
+            if (holdBack && member && !held.containsKey(resource)) {
+                asked.add(new Asked(resource, note, future));
+                return future;
+            }
+            result = decide(resource, note);
+        }
+        future.complete(result);
+        return future;
+    }
+
+    private AcquireResult decide(LeaseName resource, LeaseNote note) {
+        if (!member) {
+            return new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, detail, false);
+        }
+        LeaseNote user = held.get(resource);
+        if (user != null && !(carried.contains(resource) && user.equals(note))) {
+            return new AcquireResult.HeldBy(
+                    owner(),
+                    HOST_NAME,
+                    HostStatus.LIVE,
+                    Optional.of(Duration.ofSeconds(1)),
+                    Optional.empty(),
+                    Optional.of(user),
+                    false);
+        }
+        AcquireResult laidDown = answers.get(resource);
+        if (user == null && laidDown != null) {
+            return laidDown;
+        }
+        carried.remove(resource);
+        held.put(resource, note);
+        return new AcquireResult.Acquired(new HeldLease(resource, owner(), 1));
+    }
+
+    @Override
+    public CompletableFuture<ReleaseResult> release(LeaseName resource) {
+        synchronized (this) {
+            releases.add(resource);
+            if (!member) {
+                return CompletableFuture.completedFuture(new ReleaseResult.NotOurs(LeaseFault.NO_MEMBERSHIP, detail));
+            }
+            if (!held.containsKey(resource)) {
+                return CompletableFuture.completedFuture(
+                        new ReleaseResult.NotOurs(LeaseFault.LEADER_CHANGED, "this host does not hold it"));
+            }
+            onRelease.accept(resource);
+            held.remove(resource);
+            carried.remove(resource);
+        }
+        return CompletableFuture.completedFuture(new ReleaseResult.Released());
+    }
+
+    @Override
+    public synchronized Set<LeaseName> carriedOver() {
+        return Set.copyOf(carried);
+    }
+
+    @Override
+    public synchronized void usersGone() {
+        usersGone++;
+        onUsersGone.run();
+    }
+
+    @Override
+    public void close() {}
+}

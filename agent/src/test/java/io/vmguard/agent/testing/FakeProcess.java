@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.testing;
+
+import io.vmguard.agent.process.GuardedProcess;
+import io.vmguard.agent.process.KillSignal;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A QEMU. It lives until it is ended; SIGKILL ends it unless a thread of it is stuck in I/O. Any thread. */
+public final class FakeProcess {
+    private final int pid;
+    private final List<Handle> handles = new ArrayList<>();
+    private boolean gone;
+    private boolean stuck;
+    private int kills;
+
+    public FakeProcess(int pid) {
+        this.pid = pid;
+    }
+
+    /** From now on a SIGKILL is noted but changes nothing before {@link #end}. */
+    public synchronized void stick() {
+        stuck = true;
+    }
+
+    /** Its last thread ends. Everybody who holds it is told, on this thread. */
+    public void end() {
+        List<Runnable> listeners = new ArrayList<>();
+        synchronized (this) {
+            if (gone) {
+                return;
+            }
+            gone = true;
+            handles.forEach(handle -> listeners.addAll(handle.listeners));
+        }
+        listeners.forEach(Runnable::run);
+    }
+
+    /** Whether it can still write. */
+    public synchronized boolean alive() {
+        return !gone;
+    }
+
+    /** How often it was sent SIGKILL. */
+    public synchronized int kills() {
+        return kills;
+    }
+
+    /** How many handles on it are open. */
+    public synchronized int held() {
+        return handles.size();
+    }
+
+    /** A new handle, as a lookup gives it. */
+    GuardedProcess hold() {
+        Handle handle = new Handle();
+        synchronized (this) {
+            handles.add(handle);
+        }
+        return handle;
+    }
+
+    private final class Handle implements GuardedProcess {
+        private final List<Runnable> listeners = new ArrayList<>();
+
+        @Override
+        public int pid() {
+            return pid;
+        }
+
+        @Override
+        public boolean isGone() {
+            return !alive();
+        }
+
+        @Override
+        public boolean awaitGone(Duration limit) {
+            return !alive();
+        }
+
+        @Override
+        public void onGone(Runnable listener) {
+            synchronized (FakeProcess.this) {
+                if (!gone) {
+                    listeners.add(listener);
+                    return;
+                }
+            }
+            listener.run();
+        }
+
+        @Override
+        public KillSignal kill() {
+            boolean ends;
+            synchronized (FakeProcess.this) {
+                if (gone) {
+                    return new KillSignal.AlreadyGone();
+                }
+                kills++;
+                ends = !stuck;
+            }
+            if (ends) {
+                end();
+            }
+            return new KillSignal.Sent();
+        }
+
+        @Override
+        public void close() {
+            synchronized (FakeProcess.this) {
+                handles.remove(this);
+            }
+        }
+    }
+}

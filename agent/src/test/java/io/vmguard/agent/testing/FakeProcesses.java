@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.testing;
+
+import io.vmguard.agent.process.Lookup;
+import io.vmguard.agent.process.QemuProcesses;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/** The process table. Any thread. */
+public final class FakeProcesses implements QemuProcesses {
+    private final Map<UUID, FakeProcess> processes = new HashMap<>();
+    private int nextPid = 1000;
+    private int lookups;
+    private boolean silent;
+
+    @Nullable
+    private RuntimeException bug;
+
+    /** A QEMU of this domain comes into being. */
+    public synchronized FakeProcess launch(UUID domain) {
+        FakeProcess process = new FakeProcess(nextPid++);
+        processes.put(domain, process);
+        return process;
+    }
+
+    /** From now on lookups cannot tell, or can again. */
+    public synchronized void silent(boolean nowSilent) {
+        silent = nowSilent;
+    }
+
+    /** The next lookup throws this. */
+    public synchronized void failOnce(RuntimeException exception) {
+        bug = exception;
+    }
+
+    /** Lookups so far. */
+    public synchronized int lookups() {
+        return lookups;
+    }
+
+    @Override
+    public synchronized Lookup find(String domainName, UUID uuid) {
+        lookups++;
+        RuntimeException exception = bug;
+        if (exception != null) {
+            bug = null;
+            throw exception;
+        }
+        if (silent) {
+            return new Lookup.CannotTell("the process table hangs");
+        }
+        FakeProcess process = processes.get(uuid);
+        return process != null && process.alive() ? new Lookup.Found(process.hold()) : new Lookup.NotFound();
+    }
+
+    @Override
+    public void close() {}
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.test;
+
+import com.github.dockerjava.api.model.Bind;
+import com.github.dockerjava.api.model.Volume;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.testcontainers.containers.wait.strategy.Wait;
+
+/**
+ * A host with the stock sanlock daemon, no watchdog, on a lease directory that it shares with others. One lease area per file, named
+ * like the lease, as libvirt does it.
+ *
+ * <pre>
+ * try (SharedDir leases = SharedDir.create("leases");
+ *         SanlockHost stock = SanlockHost.start("stock", leases, "LS", 1)) {
+ *     stock.initLockspace();
+ *     stock.initResource("R1");
+ *     stock.join(1);
+ *     SanlockHost.Attempt attempt = stock.acquire("R1");
+ *     assertThat(attempt.answer(limit)).isEqualTo(SanlockHost.HELD);
+ *     attempt.release();
+ * }
+ * </pre>
+ */
+public final class SanlockHost extends TestContainer {
+    /** An acquire that succeeded; sanlock's own codes are below 0. */
+    public static final int HELD = 0;
+    /** The owner is alive. */
+    public static final int IDLIVE = -243;
+
+    public static final int HOSTID_BUSY = -262;
+
+    private static final String IN_CONTAINER = "/leases";
+    private static final int AREA_BYTES = 1 << 20;
+    private static final Pattern HELD_BY_PID = Pattern.compile("held by pid (\\d+)");
+    private static final Pattern ACQUIRE_DONE = Pattern.compile("acquire done (-?\\d+)");
+    private static final Pattern ADD_DONE = Pattern.compile("add_lockspace\\w* done (-?\\d+)");
+
+    private final SharedDir leases;
+    private final String lockspace;
+    private final int ioTimeoutSeconds;
+
+    private SanlockHost(String name, SharedDir leases, String lockspace, int ioTimeoutSeconds) {
+        super(
+                "sanlock",
+                name,
+                Wait.forLogMessage(".*sanlock daemon started.*", 1).withStartupTimeout(Duration.ofSeconds(60)),
+                create -> create.getHostConfig()
+                        .withNetworkMode("none")
+                        .withBinds(new Bind(leases.toString(), new Volume(IN_CONTAINER))),
+                "sanlock",
+                "daemon",
+                "-D",
+                "-w",
+                "0",
+                "-h",
+                "0",
+                "-l",
+                "0");
+        this.leases = leases;
+        this.lockspace = lockspace;
+        this.ioTimeoutSeconds = ioTimeoutSeconds;
+    }
+
+    /** Starts the daemon; it is in no lockspace yet. */
+    public static SanlockHost start(String name, SharedDir leases, String lockspace, int ioTimeoutSeconds) {
+        SanlockHost host = new SanlockHost(name, leases, lockspace, ioTimeoutSeconds);
+        host.boot();
+        return host;
+    }
+
+    /** Makes the lockspace file, as {@code sanlock direct init} does. */
+    public void initLockspace() {
+        makeFile(lockspace);
+        run("sanlock", "direct", "init", "-o", Integer.toString(ioTimeoutSeconds), "-s", lockspaceArgument(0))
+                .mustSucceed();
+    }
+
+    /** Makes a resource file. */
+    public void initResource(String resource) {
+        makeFile(resource);
+        run("sanlock", "direct", "init", "-r", resourceArgument(resource)).mustSucceed();
+    }
+
+    private void makeFile(String name) {
+        // By this process, so that it may use the file whoever it runs as; root in the container may anyway.
+        try (RandomAccessFile file = new RandomAccessFile(leases.resolve(name).toFile(), "rw")) {
+            file.setLength(AREA_BYTES);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Becomes a member of the lockspace under this host id: takes twice the I/O timeout, or fails. */
+    public void join(int hostId) {
+        int answer = tryJoin(hostId, Duration.ofSeconds(60));
+        if (answer != 0) {
+            throw new AssertionError("sanlock cannot join as host id %d: %d\n%s".formatted(hostId, answer, log()));
+        }
+    }
+
+    /** The same, with any outcome: 0 or sanlock's error code. */
+    public int tryJoin(int hostId, Duration limit) {
+        Ran ran = run(
+                limit,
+                "sanlock",
+                "client",
+                "add_lockspace",
+                "-o",
+                Integer.toString(ioTimeoutSeconds),
+                "-s",
+                lockspaceArgument(hostId));
+        Matcher done = ADD_DONE.matcher(ran.output());
+        if (!done.find()) {
+            throw new AssertionError("no answer in " + ran);
+        }
+        return Integer.parseInt(done.group(1));
+    }
+
+    /** Leaves the lockspace in good order. */
+    public void leave(int hostId) {
+        run("sanlock", "client", "rem_lockspace", "-s", lockspaceArgument(hostId))
+                .mustSucceed();
+    }
+
+    /** Starts a process that wants the resource for itself and lives only while it has it. Does not wait for the answer. */
+    public Attempt acquire(String resource) {
+        return attempt(resourceArgument(resource));
+    }
+
+    /** The same, in shared mode. */
+    public Attempt acquireShared(String resource) {
+        return attempt(resourceArgument(resource) + ":SH");
+    }
+
+    private Attempt attempt(String argument) {
+        return new Attempt(spawn(
+                "sanlock",
+                "client",
+                "command",
+                "-r",
+                argument,
+                "-c",
+                "/bin/sh",
+                "-c",
+                "echo held by pid $$; exec sleep infinity"));
+    }
+
+    /** A process that asked the daemon for a lease. */
+    public final class Attempt {
+        private final Running command;
+
+        private Attempt(Running command) {
+            this.command = command;
+        }
+
+        /** {@link #HELD}, or sanlock's error code; empty while it waits for a silent owner. */
+        public OptionalInt answer() {
+            if (HELD_BY_PID.matcher(command.stdout()).find()) {
+                return OptionalInt.of(HELD);
+            }
+            Matcher done = ACQUIRE_DONE.matcher(command.stdout() + command.stderr());
+            if (done.find() && command.ended().isPresent()) {
+                return OptionalInt.of(Integer.parseInt(done.group(1)));
+            }
+            command.ended().ifPresent(ran -> {
+                throw new AssertionError("sanlock gave no answer: " + ran);
+            });
+            return OptionalInt.empty();
+        }
+
+        /** Waits for the answer. */
+        public int answer(Duration limit) {
+            Eventually.await("sanlock's answer", limit, () -> answer().isPresent());
+            return answer().getAsInt();
+        }
+
+        /** Kills the process, upon which the daemon gives the lease back; true on disk a moment after the return. */
+        public void release() {
+            Matcher held = HELD_BY_PID.matcher(command.stdout());
+            if (!held.find()) {
+                throw new IllegalStateException("it holds nothing: " + command.stdout());
+            }
+            run("kill", "-9", held.group(1)).mustSucceed();
+            command.awaitEnd(Duration.ofSeconds(10));
+        }
+    }
+
+    /** {@code sanlock direct dump} of a lease file: what it says, and that it does not complain. */
+    public Ran dump(String file) {
+        return run("sanlock", "direct", "dump", IN_CONTAINER + "/" + file).mustSucceed();
+    }
+
+    /** {@code sanlock direct read_leader} of a resource: field by field. */
+    public Map<String, String> leader(String resource) {
+        return fields(run("sanlock", "direct", "read_leader", "-r", resourceArgument(resource)));
+    }
+
+    /** {@code sanlock direct read_leader} of a host id's delta lease. {@code resource_name} is the host's name. */
+    public Map<String, String> hostLeader(int hostId) {
+        return fields(run("sanlock", "direct", "read_leader", "-s", lockspaceArgument(hostId)));
+    }
+
+    private static Map<String, String> fields(Ran ran) {
+        ran.mustSucceed();
+        Map<String, String> fields = new LinkedHashMap<>();
+        for (String line : ran.stdout().split("\n")) {
+            int space = line.indexOf(' ');
+            fields.put(space < 0 ? line : line.substring(0, space), space < 0 ? "" : line.substring(space + 1));
+        }
+        return fields;
+    }
+
+    /** How the daemon sees another host of the lockspace, in its own words: {@code LIVE}, {@code FREE}, ...; empty: not at all. */
+    public String hostStatus(int hostId) {
+        String members =
+                run("sanlock", "client", "gets", "-h", "1").mustSucceed().stdout();
+        Matcher member = Pattern.compile("(?m)^h " + hostId + " .*? (\\w+) *$").matcher(members);
+        if (member.find()) {
+            return member.group(1);
+        }
+        // Those that have left are not members, but it remembers them.
+        String seen = run("sanlock", "client", "host_status", "-s", lockspace)
+                .mustSucceed()
+                .stdout();
+        return Pattern.compile("(?m)^" + hostId + " timestamp 0$").matcher(seen).find() ? "FREE" : "";
+    }
+
+    /** {@code LS:1:/leases/LS:0} */
+    public String lockspaceArgument(int hostId) {
+        return lockspace + ":" + hostId + ":" + IN_CONTAINER + "/" + lockspace + ":0";
+    }
+
+    /** {@code LS:R1:/leases/R1:0} */
+    public String resourceArgument(String resource) {
+        return lockspace + ":" + resource + ":" + IN_CONTAINER + "/" + resource + ":0";
+    }
+}

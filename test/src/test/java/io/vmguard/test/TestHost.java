@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.test;
+
+import com.github.dockerjava.api.command.CreateContainerCmd;
+import com.github.dockerjava.api.model.Bind;
+import com.github.dockerjava.api.model.Capability;
+import com.github.dockerjava.api.model.Device;
+import com.github.dockerjava.api.model.Volume;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.testcontainers.containers.wait.strategy.Wait;
+
+/**
+ * A virtualisation host: systemd as PID 1, libvirtd, QEMU without KVM, sanlock. On the network of this machine, so hosts reach each
+ * other and a {@link CephCluster} on 127.0.0.1.
+ *
+ * <pre>
+ * try (SharedDir images = SharedDir.create("images");
+ *         TestHost a = TestHost.named("node-a").bind(images, "/images").start()) {
+ *     a.sh("test-guest make /images/vm1.img").mustSucceed();
+ *     a.createDomain("demo1", "--file", "/images/vm1.img").mustSucceed();
+ *     a.virsh("destroy", "demo1").mustSucceed();
+ *     a.powerOff();
+ * }
+ * </pre>
+ *
+ * {@code test/infra/README.md} says what else is in it: {@code test-domain}, {@code test-guest}, {@code stall-dir}.
+ */
+public final class TestHost extends TestContainer {
+    private static final Duration BOOT_LIMIT = Duration.ofSeconds(90);
+
+    private TestHost(Builder builder) {
+        super(
+                "host",
+                builder.name,
+                Wait.forSuccessfulCommand("testhost-ready 60").withStartupTimeout(BOOT_LIMIT),
+                builder::shape);
+    }
+
+    /** @param name host name; what {@code hostname} prints in it */
+    public static Builder named(String name) {
+        return new Builder(name);
+    }
+
+    /** What a host is to be like. */
+    public static final class Builder {
+        private final String name;
+        private final List<Bind> binds = new ArrayList<>();
+        private final Map<String, String> environment = new LinkedHashMap<>();
+
+        private Builder(String name) {
+            this.name = name;
+            binds.add(new Bind("/sys/fs/cgroup", new Volume("/sys/fs/cgroup")));
+        }
+
+        /** Makes a shared directory visible in the host. */
+        public Builder bind(SharedDir shared, String inHost) {
+            return bind(shared.path(), inHost);
+        }
+
+        /** The same with any file or directory of this machine, e.g. a package to install. */
+        public Builder bind(Path here, String inHost) {
+            binds.add(new Bind(here.toAbsolutePath().toString(), new Volume(inHost)));
+            return this;
+        }
+
+        /** Gives it the configuration and keys of a Ceph cluster. {@code test-ceph secret} then tells libvirt of them. */
+        public Builder ceph(CephCluster cluster) {
+            return bind(cluster.configuration(), "/etc/ceph");
+        }
+
+        /** libvirtd also listens on {@code qemu+tcp://127.0.0.1:PORT/system}, for migrations. */
+        public Builder tcpPort(int port) {
+            return environment("TESTHOST_TCP_PORT", Integer.toString(port));
+        }
+
+        /** Ports for incoming migrations; hosts need ranges of their own. */
+        public Builder migrationPorts(int first, int last) {
+            return environment("TESTHOST_MIGRATION_PORTS", first + "-" + last);
+        }
+
+        public Builder environment(String key, String value) {
+            environment.put(key, value);
+            return this;
+        }
+
+        /** Boots it and returns once libvirtd answers. */
+        public TestHost start() {
+            TestHost host = new TestHost(this);
+            host.boot();
+            return host;
+        }
+
+        /** The options of {@code test/infra/run-host.sh}; its README says what each is for. */
+        private void shape(CreateContainerCmd create) {
+            create.withEnv(environment.entrySet().stream()
+                    .map(e -> e.getKey() + "=" + e.getValue())
+                    .toList());
+            create.getHostConfig()
+                    .withNetworkMode("host")
+                    .withExtraHosts(name + ":127.0.0.1")
+                    .withCapAdd(Capability.SYS_ADMIN, Capability.SYS_PTRACE, Capability.MKNOD)
+                    .withSecurityOpts(List.of("seccomp=unconfined", "apparmor=unconfined"))
+                    .withCgroupnsMode("host")
+                    .withTmpFs(Map.of("/run", "", "/tmp", "exec"))
+                    .withDevices(Device.parse("/dev/fuse"))
+                    .withBinds(binds);
+        }
+    }
+
+    /** {@code virsh ARGUMENTS}; ends within a minute. */
+    public Ran virsh(String... arguments) {
+        String[] command = new String[arguments.length + 1];
+        command[0] = "virsh";
+        System.arraycopy(arguments, 0, command, 1, arguments.length);
+        return run(command);
+    }
+
+    /** {@code virsh create} of what {@code test-domain NAME OPTIONS} prints. */
+    public Ran createDomain(String domain, String... testDomainOptions) {
+        String[] command = new String[testDomainOptions.length + 5];
+        command[0] = "bash";
+        command[1] = "-c";
+        command[2] = "set -o pipefail; test-domain \"$@\" | virsh create /dev/stdin";
+        command[3] = "create-domain";
+        command[4] = domain;
+        System.arraycopy(testDomainOptions, 0, command, 5, testDomainOptions.length);
+        return run(command);
+    }
+
+    /** Names of the domains that run, in libvirt's order. */
+    public List<String> runningDomains() {
+        return virsh("list", "--name")
+                .mustSucceed()
+                .stdout()
+                .lines()
+                .filter(line -> !line.isBlank())
+                .toList();
+    }
+
+    /** The journal of a unit since the last boot of the container. */
+    public String journal(String unit) {
+        return run("journalctl", "--no-pager", "-b", "-u", unit).output();
+    }
+
+    /** After {@link #powerOn}: waits until libvirtd answers again. */
+    public void awaitUp() {
+        run(BOOT_LIMIT, "testhost-ready", "60").mustSucceed();
+    }
+}

@@ -22,6 +22,14 @@ public interface LeaseFile extends AutoCloseable {
     /** Writes exactly these bytes; durable on return of {@link IoOutcome.Done}. */
     IoOutcome write(long offsetBytes, byte[] bytes, Duration limit);
 
+    /**
+     * Whether the name under which it was opened still leads to this very file. Tools of others remove lease files that look unused;
+     * a lease on a removed file excludes nobody.
+     *
+     * @return false in every doubt
+     */
+    boolean stillNamed();
+
     @Override
     void close();
 }

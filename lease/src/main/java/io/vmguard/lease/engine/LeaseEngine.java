@@ -160,7 +160,7 @@ public final class LeaseEngine implements Lockspace {
     @Override
     public void join() {
         timer.scheduleAtFixedRate(
-                this::watchDeadline, DEADLINE_TICK.toMillis(), DEADLINE_TICK.toMillis(), TimeUnit.MILLISECONDS);
+                this::watch, DEADLINE_TICK.toMillis(), DEADLINE_TICK.toMillis(), TimeUnit.MILLISECONDS);
         membershipThread.start();
     }
 
@@ -335,6 +335,15 @@ public final class LeaseEngine implements Lockspace {
     }
 
     // ---- deadline thread
+
+    private void watch() {
+        try {
+            watchDeadline();
+        } catch (RuntimeException e) {
+            // An exception would end the schedule; a listener's bug must not blind this watch.
+            detail = "internal error: " + e;
+        }
+    }
 
     private void watchDeadline() {
         Membership current = membership;

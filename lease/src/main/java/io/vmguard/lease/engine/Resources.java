@@ -358,7 +358,13 @@ final class Resources {
                 clock,
                 random);
         try (LeaseFile file = ((LeaseStore.Opened.Ready) opened).file()) {
-            return driver.run(machine.start(context), membership.file, file);
+            R result = driver.run(machine.start(context), membership.file, file);
+            if (!file.stillNamed()) {
+                return refusal.of(new LeaseStore.Opened.Refused(
+                        LeaseFault.MISSING,
+                        "the lease file " + resource + " was removed or replaced meanwhile: try again"));
+            }
+            return result;
         } catch (BlockingDriver.Closing e) {
             return refusal.of(new LeaseStore.Opened.Refused(LeaseFault.NO_MEMBERSHIP, "the agent is stopping"));
         }

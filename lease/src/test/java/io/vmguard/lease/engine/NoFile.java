@@ -20,5 +20,10 @@ enum NoFile implements LeaseFile {
     }
 
     @Override
+    public boolean stillNamed() {
+        return true;
+    }
+
+    @Override
     public void close() {}
 }

@@ -8,8 +8,12 @@ import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.time.LeaseClock;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -20,13 +24,16 @@ import java.util.concurrent.atomic.AtomicBoolean;
  */
 final class DirectFile implements LeaseFile {
     private static final int ALIGNMENT = 4096;
+    private static final String IDENTITY = "unix:dev,ino";
 
+    private final Path path;
     private final int fd;
     private final LeaseClock clock;
     private final AtomicBoolean closed = new AtomicBoolean();
 
     /** @throws LastErrorException with errno if it cannot be opened so */
     DirectFile(String path, int extraFlags, int mode, LeaseClock clock) {
+        this.path = Path.of(path);
         this.fd = Libc.open(path, Libc.O_RDWR | Libc.O_DIRECT | Libc.O_SYNC | Libc.O_CLOEXEC | extraFlags, mode);
         this.clock = clock;
     }
@@ -81,6 +88,17 @@ final class DirectFile implements LeaseFile {
     /** Makes what was written durable together with the file's size. */
     void sync() {
         Libc.fsync(fd);
+    }
+
+    @Override
+    public boolean stillNamed() {
+        try {
+            Map<String, Object> open = Files.readAttributes(Path.of("/proc/self/fd/" + fd), IDENTITY);
+            Map<String, Object> named = Files.readAttributes(path, IDENTITY);
+            return open.equals(named);
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     @Override

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.test;
+
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LockspaceListener;
+import io.vmguard.lease.LockspaceView;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.engine.EngineSettings;
+import io.vmguard.lease.engine.HostIdentity;
+import io.vmguard.lease.engine.LeaseEngine;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/** The lease engine in this process as one more host on a lease directory, with an identity of its own. */
+final class OurHost implements AutoCloseable {
+    private static final Duration ANSWER_LIMIT = Duration.ofSeconds(30);
+
+    /** All that the engine has told, one line each: {@code "joined 3/1"}, {@code "lost RENEW_DIFF ..."}. */
+    final List<String> events = new CopyOnWriteArrayList<>();
+
+    private final LeaseEngine engine;
+
+    private OurHost(Path leases, Path local, String lockspace, int ioTimeoutSeconds, OptionalInt hostId)
+            throws IOException {
+        SecureRandom random = new SecureRandom();
+        Path state = local.resolve("state");
+        engine = LeaseEngine.open(
+                new EngineSettings(
+                        new LeaseName(lockspace),
+                        Timeouts.ofSeconds(ioTimeoutSeconds),
+                        hostId,
+                        HostIdentity.ofThisMachine(state, random),
+                        local.resolve("run"),
+                        state),
+                leases,
+                random,
+                new Recorder());
+    }
+
+    /**
+     * Opens the engine; {@link #join} makes it a member.
+     *
+     * @param local its runtime and state directories: one per host
+     */
+    static OurHost open(Path leases, Path local, String lockspace, int ioTimeoutSeconds, OptionalInt hostId) {
+        try {
+            return new OurHost(leases, local, lockspace, ioTimeoutSeconds, hostId);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** A member under any free host id, ready to acquire. */
+    static OurHost member(Path leases, Path local, String lockspace, int ioTimeoutSeconds) {
+        OurHost host = open(leases, local, lockspace, ioTimeoutSeconds, OptionalInt.empty());
+        host.engine.join();
+        host.awaitMember(ANSWER_LIMIT);
+        return host;
+    }
+
+    void join() {
+        engine.join();
+    }
+
+    void awaitMember(Duration limit) {
+        Eventually.await("our engine to become a member; it said " + events, limit, engine::member);
+    }
+
+    Owner owner() {
+        return engine.view().owner().orElseThrow();
+    }
+
+    LockspaceView view() {
+        return engine.view();
+    }
+
+    AcquireResult acquire(String resource) {
+        return answer(engine.acquire(
+                new LeaseName(resource),
+                new LeaseNote(
+                        "demo1", "7b1c6b1e-4a57-4a3b-9d26-1f6a0b8c2d3e", "vda (file)", "our-node", 1_700_000_000)));
+    }
+
+    /** An acquire that must succeed. */
+    AcquireResult.Acquired mustAcquire(String resource) {
+        return (AcquireResult.Acquired) expect(AcquireResult.Acquired.class, acquire(resource));
+    }
+
+    /** An acquire that must be refused. */
+    AcquireResult.HeldBy mustBeRefused(String resource) {
+        return (AcquireResult.HeldBy) expect(AcquireResult.HeldBy.class, acquire(resource));
+    }
+
+    void mustRelease(String resource) {
+        expect(ReleaseResult.Released.class, answer(engine.release(new LeaseName(resource))));
+    }
+
+    private static Object expect(Class<?> wanted, Object result) {
+        if (!wanted.isInstance(result)) {
+            throw new AssertionError("wanted " + wanted.getSimpleName() + ", not " + result);
+        }
+        return result;
+    }
+
+    private static <T> T answer(Future<T> future) {
+        try {
+            return future.get(ANSWER_LIMIT.toSeconds(), TimeUnit.SECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            throw new AssertionError("the engine did not answer", e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AssertionError("interrupted", e);
+        }
+    }
+
+    @Override
+    public void close() {
+        engine.close();
+    }
+
+    private final class Recorder implements LockspaceListener {
+        @Override
+        public void joined(Owner owner, boolean resumed) {
+            events.add((resumed ? "resumed " : "joined ") + owner);
+        }
+
+        @Override
+        public void joinFailed(LeaseFault fault, String why) {
+            events.add("joinFailed " + fault + " " + why);
+        }
+
+        @Override
+        public void renewalLate(String why) {
+            events.add("renewalLate " + why);
+        }
+
+        @Override
+        public void renewalRecovered() {
+            events.add("renewalRecovered");
+        }
+
+        @Override
+        public void lost(LeaseFault fault, String why) {
+            events.add("lost " + fault + " " + why);
+        }
+
+        @Override
+        public void previousLifeLost(Map<LeaseName, LeaseNote> users) {
+            events.add("previousLifeLost " + users.keySet());
+        }
+    }
+}

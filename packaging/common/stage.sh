@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# For the build scripts of the packages, which source this: what is in a package, so that it is the same in each. The
+# script gives $root and fail(). Sets $version; exports SOURCE_DATE_EPOCH, the time of every file in a package.
+
+root=${root:?}
+version=$(sed -n '/<artifactId>vmguard</{n;s|.*<version>\(.*\)</version>.*|\1|p;}' "$root/pom.xml")
+[ -n "$version" ] || fail "no version in pom.xml"
+agent=$root/agent/target
+if [ ! -e "$agent/vmguard-agent-$version.jar" ] || [ ! -d "$agent/lib" ]; then
+    fail "run mvn package first: $agent is not built"
+fi
+
+if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
+    SOURCE_DATE_EPOCH=$(git -C "$root" log -1 --format=%ct 2>/dev/null) ||
+        SOURCE_DATE_EPOCH=$(date -d "$(sed -n 's|.*<project.build.outputTimestamp>\(.*\)<.*|\1|p' "$root/pom.xml")" +%s)
+fi
+export SOURCE_DATE_EPOCH
+
+# Puts what is installed into directory $1: bin/, lib/, jna/, etc/, qemu-hook. Modes are set, not copied: they must not
+# depend on the umask of who checked out.
+stage_files() {
+    mkdir -p "$1/bin" "$1/lib" "$1/jna" "$1/etc"
+    install -m 0755 "$root/packaging/common/vmguard" "$1/bin/vmguard"
+    install -m 0644 "$root/packaging/common/vmguard.yaml" "$1/etc/vmguard.yaml"
+    # Not executable here: only the copy that the package puts into libvirt's directory is a hook.
+    install -m 0644 "$root/libvirt-hooks/qemu" "$1/qemu-hook"
+    install -m 0644 "$agent/vmguard-agent-$version.jar" "$agent"/lib/*.jar "$1/lib/"
+    stage_jna "$1"
+}
+
+# JNA's native libraries, for the architectures on which distributions run KVM.
+stage_jna() {
+    # The one of the JDK that built; `jar` is not always linked into the PATH.
+    jar=${JAVA_HOME:+$JAVA_HOME/bin/}jar
+    command -v "$jar" >/dev/null || jar=$(dirname "$(readlink -f "$(command -v javac)")")/jar
+    jna_jar=$(echo "$1"/lib/jna-[0-9]*.jar)
+    [ -e "$jna_jar" ] || fail "no jna jar in $agent/lib"
+    unpacked=$1/jna.unpacked
+    mkdir "$unpacked"
+    (cd "$unpacked" && "$jar" xf "$jna_jar" com/sun/jna)
+    for arch in x86-64 aarch64 ppc64le s390x riscv64; do
+        library=$unpacked/com/sun/jna/linux-$arch/libjnidispatch.so
+        if [ -e "$library" ]; then install -D -m 0644 "$library" "$1/jna/linux-$arch/libjnidispatch.so"; fi
+    done
+    rm -rf "$unpacked"
+    [ -e "$1/jna/linux-x86-64/libjnidispatch.so" ] || fail "no native library in $jna_jar"
+}

@@ -101,7 +101,7 @@ public final class ConfigLoader {
         } catch (AccessDeniedException e) {
             problems.add(0, "cannot be read: permission denied");
         } catch (IOException e) {
-            problems.add(0, "cannot be read: %s", e.getMessage());
+            problems.add(0, "cannot be read: %s", String.valueOf(e.getMessage()));
         }
         return "";
     }

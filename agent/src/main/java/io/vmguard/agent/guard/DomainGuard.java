@@ -170,7 +170,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         inbox.add(message);
     }
 
-    /** From outside, where nobody bounds how many there are. @return false if there are too many: nothing is queued */
+    /**
+     * From outside, where nobody bounds how many there are.
+     *
+     * @return false if there are too many: nothing is queued
+     */
     private boolean offer(Runnable message) {
         return inbox.size() < MAX_MESSAGES && inbox.offer(message);
     }
@@ -181,7 +185,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         }
     }
 
-    /** Runs what may hang on another thread. @param failed handled on the guard's thread if it cannot be run or has a bug */
+    /**
+     * Runs what may hang on another thread.
+     *
+     * @param failed handled on the guard's thread if it cannot be run or has a bug
+     */
     private void slowly(Runnable call, Runnable failed) {
         try {
             slowCalls.execute(() -> {
@@ -743,11 +751,10 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         Set<Run> claimants = new HashSet<>();
         for (LeaseName resource : carried) {
             LeaseNote note = held.get(resource);
-            Optional<UUID> uuid = note == null ? Optional.empty() : uuid(note);
-            if (uuid.isEmpty()) {
+            if (note == null || uuid(note).isEmpty()) {
                 continue;
             }
-            Run run = runs.computeIfAbsent(uuid.get(), id -> new Run(id, note.domainName(), Phase.GRANTED));
+            Run run = runs.computeIfAbsent(uuid(note).get(), id -> new Run(id, note.domainName(), Phase.GRANTED));
             if (run.mayRunSinceNanos == 0) {
                 run.mayRunSinceNanos = clock.bootNanos();
             }

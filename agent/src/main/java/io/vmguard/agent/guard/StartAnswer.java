@@ -6,7 +6,11 @@ public sealed interface StartAnswer {
     /** One line for people; may be empty for a grant. */
     String message();
 
-    /** All leases are held. @param message a warning, for instance what would have been refused in mode observe */
+    /**
+     * All leases are held.
+     *
+     * @param message a warning, for instance what would have been refused in mode observe
+     */
     record Granted(String message) implements StartAnswer {}
 
     /** A lease is somebody else's, or the domain cannot be protected. */

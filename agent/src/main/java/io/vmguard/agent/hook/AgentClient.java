@@ -49,7 +49,8 @@ public final class AgentClient {
         } catch (TimeoutException e) {
             throw new IOException("no answer within " + limit.toSeconds() + " s", e);
         } catch (ExecutionException e) {
-            throw new IOException(String.valueOf(e.getCause().getMessage()), e);
+            Throwable cause = e.getCause();
+            throw new IOException(cause == null ? "failed" : String.valueOf(cause.getMessage()), e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IOException("interrupted", e);

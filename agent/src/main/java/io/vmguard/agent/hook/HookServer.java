@@ -8,6 +8,7 @@ import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.Optional;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -59,7 +60,7 @@ public final class HookServer implements AutoCloseable {
      * @throws IOException if it cannot listen there, or the group does not exist
      */
     public void start() throws IOException {
-        Path directory = socket.toAbsolutePath().getParent();
+        Path directory = Objects.requireNonNull(socket.toAbsolutePath().getParent(), "a socket has a directory");
         Files.createDirectories(
                 directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-x---")));
         Files.deleteIfExists(socket);

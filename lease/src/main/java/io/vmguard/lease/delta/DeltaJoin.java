@@ -12,7 +12,6 @@ import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Takes one host id.
@@ -49,10 +48,17 @@ public final class DeltaJoin {
 
     /** How a join ended. */
     public sealed interface Result {
-        /** @param record as written; @param startedNanos boot clock, before it was written */
+        /**
+         * @param record as written
+         * @param startedNanos boot clock, before it was written
+         */
         record Joined(LeaderRecord record, long startedNanos) implements Result {}
 
-        /** Somebody has it, or took it while we tried. @param record his */
+        /**
+         * Somebody has it, or took it while we tried.
+         *
+         * @param record his
+         */
         record Busy(LeaderRecord record) implements Result {}
 
         /** Storage or content prevented it. If our claim was written, it stays and expires. */
@@ -67,8 +73,6 @@ public final class DeltaJoin {
     private final String hostName;
     private final Entry entry;
 
-    private @Nullable LeaderRecord seen;
-    private @Nullable LeaderRecord claim;
     private long readStartedNanos;
     private long claimStartedNanos;
     private Duration settle = Duration.ZERO;
@@ -95,7 +99,6 @@ public final class DeltaJoin {
     }
 
     private Step<Result> onFirstLook(LeaderRecord record) {
-        seen = record;
         int ownerTimeout = ownerTimeoutSeconds(record);
         settle = Timeouts.ofSeconds(ownerTimeout).renewalInterval();
         if (record.isFree()) {
@@ -105,16 +108,16 @@ public final class DeltaJoin {
             case FREE_ONLY -> Step.end(new Result.Busy(record));
             case OWN_THIS_BOOT -> claim(record);
             // A living host renews within 2 T + 1 s. A clone of this machine that lives would be seen in this time.
-            case OWN_EARLIER_LIFE -> watch(settle.plusSeconds(ownerTimeout + 1L));
-            case WAIT_UNTIL_DEAD -> watch(Duration.ofNanos(Timeouts.deadNanos(ownerTimeout)));
+            case OWN_EARLIER_LIFE -> watch(record, settle.plusSeconds(ownerTimeout + 1L));
+            case WAIT_UNTIL_DEAD -> watch(record, Duration.ofNanos(Timeouts.deadNanos(ownerTimeout)));
         };
     }
 
-    private Step<Result> watch(Duration length) {
-        return new Step.Pause<>(length, () -> read(this::onSecondLook));
+    private Step<Result> watch(LeaderRecord seen, Duration length) {
+        return new Step.Pause<>(length, () -> read(record -> onSecondLook(seen, record)));
     }
 
-    private Step<Result> onSecondLook(LeaderRecord record) {
+    private Step<Result> onSecondLook(LeaderRecord seen, LeaderRecord record) {
         boolean still = record.equals(seen);
         return still || record.isFree() ? claim(record) : Step.end(new Result.Busy(record));
     }
@@ -130,24 +133,22 @@ public final class DeltaJoin {
                 .owner(new Owner(hostId, record.owner().generation() + 1))
                 .hostName(hostName)
                 .seal();
-        claim = written;
         return new Step.Write<>(
                 Step.Area.LOCKSPACE,
                 layout.deltaOffset(hostId),
                 written.sector(layout),
                 timeouts.ioTimeout(),
-                outcome -> onClaimed(outcome));
+                outcome -> onClaimed(written, outcome));
     }
 
-    private Step<Result> onClaimed(IoOutcome outcome) {
+    private Step<Result> onClaimed(LeaderRecord written, IoOutcome outcome) {
         if (outcome instanceof IoOutcome.Failed failed) {
             return failed(failed.fault(), failed.why());
         }
-        return new Step.Pause<>(settle, () -> read(this::onReadBack));
+        return new Step.Pause<>(settle, () -> read(record -> onReadBack(written, record)));
     }
 
-    private Step<Result> onReadBack(LeaderRecord record) {
-        LeaderRecord written = java.util.Objects.requireNonNull(claim);
+    private Step<Result> onReadBack(LeaderRecord written, LeaderRecord record) {
         return record.equals(written)
                 ? Step.end(new Result.Joined(written, claimStartedNanos))
                 : Step.end(new Result.Busy(record));

@@ -10,7 +10,6 @@ import io.vmguard.lease.ondisk.LeaseLayout;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,7 +22,7 @@ public final class HostTable {
     private final LeaseName lockspace;
     private final LeaseLayout layout;
     private final Timeouts timeouts;
-    private final AtomicReference<Map<Long, HostSighting>> sightings = new AtomicReference<>(Map.of());
+    private volatile Map<Long, HostSighting> sightings = Map.of();
     private volatile boolean checked;
 
     public HostTable(LeaseName lockspace, LeaseLayout layout, Timeouts timeouts) {
@@ -35,24 +34,20 @@ public final class HostTable {
     /** Looks at every slot of a lockspace just read. */
     public void update(byte[] area, long nowNanos) {
         Map<Long, HostSighting> next = new TreeMap<>();
-        Map<Long, HostSighting> before = sightings.get();
+        Map<Long, HostSighting> before = sightings;
         for (long id = 1; id <= layout.maxHosts(); id++) {
             HostSighting sighting = look(area, id, before.get(id), nowNanos);
             if (sighting != null) {
                 next.put(id, sighting);
             }
         }
-        sightings.set(Map.copyOf(next));
+        sightings = Map.copyOf(next);
         checked = true;
     }
 
     private @Nullable HostSighting look(byte[] area, long id, @Nullable HostSighting before, long nowNanos) {
         int offset = (int) layout.deltaOffset(id);
-        LeaderRecord raw = LeaderRecord.at(area, offset);
-        if (before == null
-                && raw.owner().generation() == 0
-                && raw.isFree()
-                && raw.magic() == LeaderRecord.DELTA_MAGIC) {
+        if (before == null && LeaderRecord.isUnusedDelta(area, offset)) {
             return null; // never used
         }
         Decoded<LeaderRecord> decoded = LeaderRecord.decodeDelta(area, offset, lockspace);
@@ -77,20 +72,31 @@ public final class HostTable {
     }
 
     private HostSighting sound(LeaderRecord record, @Nullable HostSighting before, long nowNanos) {
-        boolean first = before == null;
-        boolean changed = before == null
-                || !before.sound()
+        if (before == null) {
+            return sighting(record, nowNanos, nowNanos, nowNanos, false);
+        }
+        boolean changed = !before.sound()
                 || before.timestamp() != record.timestamp()
                 || !before.owner().equals(record.owner());
+        return sighting(
+                record,
+                before.firstCheckNanos(),
+                nowNanos,
+                changed ? nowNanos : before.lastLiveNanos(),
+                before.everChanged() || changed);
+    }
+
+    private HostSighting sighting(
+            LeaderRecord record, long firstNanos, long nowNanos, long lastLiveNanos, boolean everChanged) {
         return new HostSighting(
                 record.owner(),
                 record.resourceName(),
                 record.timestamp(),
                 assumedTimeout(record.ioTimeoutSeconds()),
-                first ? nowNanos : before.firstCheckNanos(),
+                firstNanos,
                 nowNanos,
-                changed ? nowNanos : before.lastLiveNanos(),
-                !first && (before.everChanged() || changed),
+                lastLiveNanos,
+                everChanged,
                 true);
     }
 
@@ -105,12 +111,12 @@ public final class HostTable {
     }
 
     public Optional<HostSighting> of(long hostId) {
-        return Optional.ofNullable(sightings.get().get(hostId));
+        return Optional.ofNullable(sightings.get(hostId));
     }
 
     /** By host id; ids never used are left out. */
     public Map<Long, HostSighting> all() {
-        return new TreeMap<>(sightings.get());
+        return new TreeMap<>(sightings);
     }
 
     /**
@@ -119,7 +125,7 @@ public final class HostTable {
      * @return true in every doubt
      */
     public boolean mayHoldShared(long hostId, long generation, long nowNanos) {
-        HostSighting sighting = sightings.get().get(hostId);
+        HostSighting sighting = sightings.get(hostId);
         if (sighting == null) {
             return true; // never seen: it may have joined after our last look
         }

@@ -320,8 +320,9 @@ public final class LeaseEngine implements Lockspace {
     private void leave() {
         Membership current = membership;
         Resources table = resources;
-        boolean inUse = table != null && !table.all().isEmpty();
-        if (current != null && current.inTime() && current.recordCertain() && !inUse) {
+        // From here on nothing is acquired under this membership, or it could be freed with a lease just taken.
+        boolean unused = table == null || table.retire();
+        if (current != null && current.inTime() && current.recordCertain() && unused) {
             DeltaLeave leave =
                     new DeltaLeave(current.layout, settings.timeouts().ioTimeout(), current.record());
             try {
@@ -426,17 +427,18 @@ public final class LeaseEngine implements Lockspace {
     public LockspaceView view() {
         Membership current = membership;
         Resources table = resources;
-        boolean joined = current != null && state == LockspaceView.State.MEMBER;
+        Optional<Membership> joined =
+                state == LockspaceView.State.MEMBER ? Optional.ofNullable(current) : Optional.empty();
         long nowNanos = clock.bootNanos();
         return new LockspaceView(
                 settings.lockspace(),
                 store.where(),
                 state,
-                joined ? Optional.of(current.owner) : Optional.empty(),
+                joined.map(m -> m.owner),
                 settings.identity().hostName(),
                 settings.timeouts(),
-                joined ? Optional.of(Duration.ofNanos(current.ageNanos())) : Optional.empty(),
-                joined ? Optional.of(Duration.ofNanos(current.deadlineNanos() - nowNanos)) : Optional.empty(),
+                joined.map(m -> Duration.ofNanos(m.ageNanos())),
+                joined.map(m -> Duration.ofNanos(m.deadlineNanos() - nowNanos)),
                 detail,
                 current == null ? List.of() : hosts(current, nowNanos),
                 table == null ? Map.of() : table.held(),
@@ -475,16 +477,28 @@ public final class LeaseEngine implements Lockspace {
             }
         }
         closing.countDown();
+        boolean quiet = awaitQuiet();
+        timer.shutdownNow();
+        remember.shutdown();
+        // Otherwise the kernel closes both when the last I/O has ended, and no successor gets the lock before.
+        if (quiet) {
+            if (current != null) {
+                current.file.close();
+            }
+            lock.close();
+        }
+    }
+
+    /** Whether no thread is in lease I/O any more, or will be. */
+    private boolean awaitQuiet() {
+        operations.shutdown();
         try {
             membershipThread.join(CLOSE_LIMIT.toMillis());
+            return !membershipThread.isAlive()
+                    && operations.awaitTermination(CLOSE_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-        }
-        timer.shutdownNow();
-        operations.shutdown();
-        remember.shutdown();
-        if (!membershipThread.isAlive()) {
-            lock.close();
+            return false;
         }
     }
 

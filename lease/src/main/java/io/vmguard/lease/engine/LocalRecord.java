@@ -110,7 +110,11 @@ record LocalRecord(
         replace(file, text.toString(), false);
     }
 
-    /** Writes a small file so that it is seen whole or not at all. @param durable also after a power cut */
+    /**
+     * Writes a small file so that it is seen whole or not at all.
+     *
+     * @param durable also after a power cut
+     */
     static void replace(Path file, String text, boolean durable) throws IOException {
         Path next = file.resolveSibling(file.getFileName() + ".new");
         Files.writeString(next, text, StandardCharsets.UTF_8);

@@ -82,6 +82,9 @@ final class Resources {
     /** Guarded by itself, as are the fields of its values. Never held across I/O on storage. */
     private final Map<LeaseName, Hold> holds = new TreeMap<>(java.util.Comparator.comparing(LeaseName::value));
 
+    /** Guarded by {@link #holds}: the membership is being given back. */
+    private boolean retired;
+
     Resources(
             Membership membership,
             LeaseStore store,
@@ -104,6 +107,10 @@ final class Resources {
     CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote note) {
         Hold hold;
         synchronized (holds) {
+            if (retired) {
+                return CompletableFuture.completedFuture(
+                        new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, "the agent is stopping", false));
+            }
             Hold existing = holds.get(resource);
             if (existing != null && existing.state == State.RELEASING) {
                 return existing.released.thenCompose(result -> result instanceof ReleaseResult.CannotTell t
@@ -125,7 +132,15 @@ final class Resources {
             }
         }
         CompletableFuture<AcquireResult> answer = new CompletableFuture<>();
-        hold.operations.execute(() -> runAcquire(hold, answer));
+        hold.operations.execute(() -> {
+            try {
+                runAcquire(hold, answer);
+            } catch (RuntimeException e) {
+                undetermined(hold);
+                answer.complete(new AcquireResult.CannotTell(LeaseFault.IO, "internal error: " + e, true));
+                throw e;
+            }
+        });
         return answer;
     }
 
@@ -185,7 +200,14 @@ final class Resources {
         } else {
             drop(hold);
         }
-        answer.complete(new AcquireResult.CannotTell(failed.fault(), failed.why(), failed.mayHaveWon()));
+        answer.complete(new AcquireResult.CannotTell(
+                failed.fault(), withFile(hold.resource, failed.fault(), failed.why()), failed.mayHaveWon()));
+    }
+
+    /** Names the file, for people who have to look at it, unless that is said already or it is not the file's fault. */
+    private String withFile(LeaseName resource, LeaseFault fault, String why) {
+        String file = store.where() + "/" + resource;
+        return fault == LeaseFault.NO_MEMBERSHIP || why.startsWith(store.where()) ? why : file + ": " + why;
     }
 
     private AcquireResult heldBy(PaxosAcquire.Result.Held held) {
@@ -396,6 +418,18 @@ final class Resources {
         Map<LeaseName, LeaseNote> notes = new LinkedHashMap<>();
         holds.values().forEach(hold -> notes.put(hold.resource, hold.note));
         return notes;
+    }
+
+    /**
+     * Ends the taking of resources for good, if none is in use.
+     *
+     * @return whether none is
+     */
+    boolean retire() {
+        synchronized (holds) {
+            retired = holds.isEmpty();
+            return retired;
+        }
     }
 
     Map<LeaseName, LeaseNote> all() {

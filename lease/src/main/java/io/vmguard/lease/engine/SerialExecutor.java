@@ -31,7 +31,13 @@ final class SerialExecutor implements Executor {
     private void drain() {
         Runnable task;
         while ((task = next()) != null) {
-            task.run();
+            try {
+                task.run();
+            } catch (RuntimeException e) {
+                // A bug in one operation must not hold up those behind it for ever; the thread says it.
+                Thread current = Thread.currentThread();
+                current.getUncaughtExceptionHandler().uncaughtException(current, e);
+            }
         }
     }
 

@@ -122,6 +122,24 @@ public final class LeaderRecord {
         return record.withChecksum();
     }
 
+    /** Whether a sector holds a delta lease that nobody ever had, as in a new lockspace; copies nothing, for there are thousands of them. */
+    public static boolean isUnusedDelta(byte[] area, int offset) {
+        return intAt(area, offset + MAGIC) == DELTA_MAGIC
+                && isZero(area, offset + OWNER_GENERATION)
+                && isZero(area, offset + TIMESTAMP);
+    }
+
+    private static int intAt(byte[] area, int offset) {
+        return area[offset] & 0xFF
+                | (area[offset + 1] & 0xFF) << 8
+                | (area[offset + 2] & 0xFF) << 16
+                | area[offset + 3] << 24;
+    }
+
+    private static boolean isZero(byte[] area, int offset) {
+        return intAt(area, offset) == 0 && intAt(area, offset + 4) == 0;
+    }
+
     /** The record at an offset, unverified: for the first look at an area whose kind and geometry are not known yet. */
     public static LeaderRecord at(byte[] area, int offset) {
         return new LeaderRecord(Arrays.copyOfRange(area, offset, offset + BYTES));

@@ -24,10 +24,19 @@ import org.jspecify.annotations.Nullable;
 final class Ballot {
     /** How a ballot ended. */
     sealed interface Result {
-        /** Chosen for this version. @param block as written in phase 2; @param sharers hosts with a shared mark, seen in phase 1 */
+        /**
+         * Chosen for this version.
+         *
+         * @param block as written in phase 2
+         * @param sharers hosts with a shared mark, seen in phase 1
+         */
         record Chosen(DiskBlock block, Set<Long> sharers) implements Result {}
 
-        /** Somebody is ahead. @param proposed our value was on disk: whoever is ahead may have read it and carry it on */
+        /**
+         * Somebody is ahead.
+         *
+         * @param proposed our value was on disk: whoever is ahead may have read it and carry it on
+         */
         record Beaten(boolean proposed) implements Result {}
 
         /** @param proposed phase 2 had begun: the proposal may yet be chosen by others */

@@ -40,8 +40,11 @@ public final class PaxosAcquire {
         record Acquired(HeldRecord held) implements Result {}
 
         /**
-         * Somebody's. @param hostName may be empty; @param sighting of its host, if there is one; @param alive proved alive in this
-         * acquire
+         * Somebody's.
+         *
+         * @param hostName as in the delta lease; may be empty
+         * @param sighting of its host, if there is one
+         * @param shared held in shared mode
          */
         record Held(
                 Owner owner,
@@ -58,6 +61,9 @@ public final class PaxosAcquire {
 
     /** Races end within one or two rounds; the bound keeps a start from hanging on a storm. */
     static final int MAX_ROUNDS = 6;
+
+    /** Nobody can take such a lease, so nobody needs the file. */
+    private static final String WAY_OUT = ". If no host holds this lease, remove the file and try again";
 
     private static final Duration BACKOFF = Duration.ofMillis(300);
 
@@ -80,7 +86,7 @@ public final class PaxosAcquire {
     private Step<Result> onArea(byte[] bytes) {
         area = bytes;
         Decoded<LeaderRecord> decoded = context.decodeLeader(bytes);
-        return decoded.fold(this::onLook, this::failed);
+        return decoded.fold(this::onLook, (fault, why) -> failed(fault, why + WAY_OUT));
     }
 
     private Step<Result> onLook(LeaderRecord leader) {
@@ -88,7 +94,7 @@ public final class PaxosAcquire {
                 || leader.numHosts() > context.layout().maxHosts()) {
             return failed(
                     LeaseFault.GEOMETRY,
-                    String.format(Locale.ROOT, "sector size %d, %d hosts", leader.sectorSize(), leader.numHosts()));
+                    String.format(Locale.ROOT, "sector size %d, %d hosts", leader.sectorSize(), leader.numHosts()) + WAY_OUT);
         }
         noteDecided(leader);
         long highest = 0;
@@ -96,7 +102,7 @@ public final class PaxosAcquire {
             Decoded<DiskBlock> block =
                     DiskBlock.decode(area, (int) context.layout().diskBlockOffset(host));
             if (block instanceof Decoded.Corrupt<DiskBlock> corrupt) {
-                return failed(corrupt.fault(), "host id " + host + ": " + corrupt.why());
+                return failed(corrupt.fault(), "host id " + host + ": " + corrupt.why() + WAY_OUT);
             }
             highest =
                     Math.max(highest, ((Decoded.Valid<DiskBlock>) block).value().mbal());

@@ -5,7 +5,11 @@ import io.vmguard.lease.LeaseFault;
 
 /** How one read or write ended. It has always ended: a machine is never resumed while its I/O is still under way. */
 public sealed interface IoOutcome {
-    /** All bytes were transferred within the limit. @param bytes what was read; empty after a write */
+    /**
+     * All bytes were transferred within the limit.
+     *
+     * @param bytes what was read; empty after a write
+     */
     record Done(byte[] bytes) implements IoOutcome {}
 
     /**

@@ -137,7 +137,8 @@ final class EventFeed {
         try {
             return opened.get();
         } catch (ExecutionException e) {
-            failed(String.valueOf(e.getCause().getMessage()));
+            Throwable cause = e.getCause();
+            failed(String.valueOf(cause == null ? e.getMessage() : cause.getMessage()));
             return null;
         }
     }

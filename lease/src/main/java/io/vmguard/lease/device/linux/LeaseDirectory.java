@@ -101,6 +101,8 @@ public final class LeaseDirectory implements LeaseStore {
             return new Opened.Ready(open, created);
         } catch (LastErrorException e) {
             return refused(LeaseFault.IO, file, Libc.text(e.getErrorCode()));
+        } catch (CannotInitialise e) {
+            return refused(LeaseFault.IO, file, String.valueOf(e.getMessage()));
         } catch (IOException e) {
             return refused(LeaseFault.IO, file, e.getClass().getSimpleName() + ": " + e.getMessage());
         }
@@ -109,6 +111,14 @@ public final class LeaseDirectory implements LeaseStore {
     private static boolean blank(DirectFile file) {
         return file.read(0, FIRST_LOOK_BYTES, INIT_LIMIT) instanceof IoOutcome.Done done
                 && Arrays.equals(done.bytes(), new byte[FIRST_LOOK_BYTES]);
+    }
+
+    private static final class CannotInitialise extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        CannotInitialise(String why) {
+            super(why);
+        }
     }
 
     /** @return true if we made it, false if another host was first */
@@ -120,7 +130,11 @@ public final class LeaseDirectory implements LeaseStore {
         DirectFile out = new DirectFile(temporary.toString(), Libc.O_CREAT | Libc.O_EXCL, 0600, clock);
         try (out) {
             if (out.write(0, fresh, INIT_LIMIT) instanceof IoOutcome.Failed failed) {
-                throw new IOException("cannot initialise it: " + failed.why());
+                // The file system gives what it has left and says so only to the next write.
+                String why = failed.fault() == LeaseFault.SHORT
+                        ? "no space left (" + failed.why() + "). Make room"
+                        : failed.why();
+                throw new CannotInitialise("cannot initialise it: " + why);
             }
             out.sync();
             Libc.link(temporary.toString(), file.toString());

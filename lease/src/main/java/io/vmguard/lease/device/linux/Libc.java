@@ -51,6 +51,13 @@ final class Libc {
             EDQUOT, "the quota is used up",
             ENOTDIR, "not a directory");
 
+    /** For those that an administrator can do something about. */
+    private static final Map<Integer, String> WAYS_OUT = Map.of(
+            EINVAL, ". Put lease_dir on a file system with direct I/O, such as ext4, xfs or NFS",
+            ENOSPC, ". Make room",
+            EDQUOT, ". Make room",
+            EROFS, ". Mount it read-write");
+
     private Libc() {}
 
     static native int open(String path, int flags, int mode) throws LastErrorException;
@@ -69,8 +76,8 @@ final class Libc {
 
     static native int clock_gettime(int clock, Pointer timespec) throws LastErrorException;
 
-    /** Half a sentence for people, with the number for those who want to look it up. */
+    /** Half a sentence for people, with the number for those who want to look it up, and the way out where there is one. */
     static String text(int errno) {
-        return NAMES.getOrDefault(errno, "error") + " (errno " + errno + ")";
+        return NAMES.getOrDefault(errno, "error") + " (errno " + errno + ")" + WAYS_OUT.getOrDefault(errno, "");
     }
 }

@@ -18,7 +18,11 @@ public final class LocalLock implements AutoCloseable {
         this.fd = fd;
     }
 
-    /** Takes the lock, or is empty if another process has it. @throws IllegalStateException if the file cannot be opened */
+    /**
+     * Takes the lock, or is empty if another process has it.
+     *
+     * @throws IllegalStateException if the file cannot be opened
+     */
     public static Optional<LocalLock> tryTake(Path file) {
         int fd;
         try {

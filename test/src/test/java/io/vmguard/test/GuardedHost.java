@@ -5,6 +5,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * A {@link TestHost} with the built package installed by dpkg while libvirtd runs, as an operator does it: one line of configuration, one
@@ -13,6 +16,10 @@ import java.util.List;
 final class GuardedHost implements AutoCloseable {
     private static final Path DEB = BuiltPackage.find().orElseThrow(() -> new AssertionError("run make deb first"));
     private static final String LEASES = "/leases";
+    private static final String PLAIN_LEASES = "/shared-leases";
+
+    private static final Pattern OWNER = Pattern.compile("\"host_id\":[0-9]+,\"generation\":[0-9]+");
+    private static final Pattern HELD = Pattern.compile("\"held\":(true|false)");
 
     final TestHost host;
 
@@ -27,17 +34,30 @@ final class GuardedHost implements AutoCloseable {
      * @param configuration further lines of vmguard.yaml
      */
     static GuardedHost start(TestHost.Builder builder, SharedDir leases, String... configuration) {
-        TestHost host = builder.bind(leases, "/shared-leases")
+        return start(builder, leases, LEASES, configuration);
+    }
+
+    /**
+     * The same with the lease directory as a mount that comes back at every boot by itself, and that cannot be made to fail.
+     */
+    static GuardedHost startOnPlainLeases(TestHost.Builder builder, SharedDir leases, String... configuration) {
+        return start(builder, leases, PLAIN_LEASES, configuration);
+    }
+
+    private static GuardedHost start(
+            TestHost.Builder builder, SharedDir leases, String leaseDir, String... configuration) {
+        TestHost host = builder.bind(leases, PLAIN_LEASES)
                 .bind(DEB.getParent(), "/packages")
                 .start();
         GuardedHost guarded = new GuardedHost(host);
         try {
-            guarded.mountLeases();
-            List<String> lines = new ArrayList<>(List.of("lease_dir: " + LEASES));
+            if (leaseDir.equals(LEASES)) {
+                guarded.mountLeases();
+            }
+            List<String> lines = new ArrayList<>(List.of("lease_dir: " + leaseDir));
             lines.addAll(List.of(configuration));
             guarded.configure(lines);
-            host.run(Duration.ofMinutes(3), "dpkg", "--force-confold", "-i", "/packages/" + DEB.getFileName())
-                    .mustSucceed();
+            guarded.install();
             return guarded;
         } catch (RuntimeException | Error e) {
             host.close();
@@ -45,9 +65,21 @@ final class GuardedHost implements AutoCloseable {
         }
     }
 
-    private void mountLeases() {
-        host.sh("mkdir -p " + LEASES + " && stall-dir /shared-leases " + LEASES + " /run/fault")
+    /** Installs the package, also over itself. */
+    void install() {
+        host.run(Duration.ofMinutes(3), "dpkg", "--force-confold", "-i", "/packages/" + DEB.getFileName())
                 .mustSucceed();
+    }
+
+    /** After {@link #unmountLeases}. */
+    void mountLeases() {
+        host.sh("mkdir -p " + LEASES + " && stall-dir " + PLAIN_LEASES + " " + LEASES + " /run/fault")
+                .mustSucceed();
+    }
+
+    /** Leaves an empty directory where the leases were. The agent must not run. */
+    void unmountLeases() {
+        host.sh("umount " + LEASES).mustSucceed();
     }
 
     void configure(List<String> lines) {
@@ -65,7 +97,7 @@ final class GuardedHost implements AutoCloseable {
         Eventually.await(
                 host.name() + " to be a member",
                 Duration.ofSeconds(60),
-                () -> vmguard("status").ok());
+                () -> statusJson().contains("\"ready\":true"));
     }
 
     Ran vmguard(String... arguments) {
@@ -77,6 +109,47 @@ final class GuardedHost implements AutoCloseable {
 
     String status() {
         return vmguard("status").output();
+    }
+
+    /** What {@code vmguard status --format json} prints, without the second that a Java runtime needs; fails if nobody answers. */
+    String statusJson() {
+        return host.run(
+                        "curl",
+                        "-sS",
+                        "-m",
+                        "10",
+                        "--unix-socket",
+                        "/run/vmguard/agent.sock",
+                        "http://vmguard/v1/status")
+                .mustSucceed()
+                .stdout();
+    }
+
+    /** Host id and generation in the lockspace. */
+    String owner() {
+        String status = statusJson();
+        Matcher owner = OWNER.matcher(status);
+        if (!owner.find()) {
+            throw new AssertionError("no member: " + status);
+        }
+        return owner.group();
+    }
+
+    /** Waits until each of so many disks of a domain has its lease, however the domain came to run. */
+    void awaitLeases(String domain, int count, Duration limit) {
+        Eventually.await(
+                count + " leases of " + domain + " on " + host.name(),
+                limit,
+                () -> leases(domain).equals("true".repeat(count)));
+    }
+
+    private String leases(String domain) {
+        Matcher found = Pattern.compile("\\{\"name\":\"" + domain + "\",.*?\"problems\"")
+                .matcher(statusJson());
+        if (!found.find()) {
+            return "";
+        }
+        return HELD.matcher(found.group()).results().map(held -> held.group(1)).collect(Collectors.joining());
     }
 
     /** Whether a QEMU of this name exists in any state, by the process table and not by libvirt. */

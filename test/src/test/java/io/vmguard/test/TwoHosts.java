@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.test;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vmguard.lease.ondisk.DiskBlock;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.ondisk.LeaseLayout;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.extension.AfterAllCallback;
+import org.junit.jupiter.api.extension.AfterEachCallback;
+import org.junit.jupiter.api.extension.BeforeAllCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+
+/**
+ * Two guarded hosts that share their leases and nothing else: a disk is one path on both, but a file of each host's own, so that no
+ * lock of QEMU's can be what refuses a start. They serve all tests of a class; after each test every domain is destroyed, and every
+ * lease must be free on disk then.
+ */
+@SuppressWarnings("NullAway.Init") // set before the first test
+final class TwoHosts implements BeforeAllCallback, AfterEachCallback, AfterAllCallback {
+    private static final String IMAGES = "/var/lib/libvirt/images/";
+    /** How soon a lease whose domain has ended can be taken, anywhere. */
+    static final Duration AT_ONCE = Duration.ofSeconds(2);
+    /** A lease that leaked stays; this is for a busy machine. */
+    private static final Duration SETTLED = Duration.ofSeconds(10);
+
+    private final String[] configuration;
+    private SharedDir leases;
+    /** Its lease directory can be made to fail. */
+    GuardedHost a;
+    /** Its lease directory is a plain mount, which is there after a boot. */
+    GuardedHost b;
+
+    /** @param configuration lines of vmguard.yaml beside the lease directory */
+    TwoHosts(String... configuration) {
+        this.configuration = configuration;
+    }
+
+    @Override
+    public void beforeAll(ExtensionContext context) {
+        leases = SharedDir.create("leases");
+        CompletableFuture<GuardedHost> first =
+                CompletableFuture.supplyAsync(() -> GuardedHost.start(TestHost.named("node-a"), leases, configuration));
+        try {
+            b = GuardedHost.startOnPlainLeases(TestHost.named("node-b"), leases, configuration);
+        } finally {
+            a = first.join();
+        }
+        a.awaitReady();
+        b.awaitReady();
+    }
+
+    @Override
+    public void afterEach(ExtensionContext context) {
+        if (context.getExecutionException().isPresent()) {
+            both().forEach(host -> System.out.printf(
+                    "%s, journal of %s:%n%s%n",
+                    context.getDisplayName(), host.host.name(), host.host.journal("vmguard")));
+        }
+        both().forEach(host -> host.host
+                .sh("for d in $(virsh list --name); do virsh destroy $d; done;"
+                        + " for d in $(virsh list --all --name); do virsh undefine --managed-save $d; done")
+                .mustSucceed());
+        Eventually.await("every lease to be free on disk", SETTLED, this::allFree);
+    }
+
+    @Override
+    public void afterAll(ExtensionContext context) {
+        both().forEach(GuardedHost::close);
+        leases.close();
+    }
+
+    /** Fails unless every lease in the directory is free, by the bytes on disk. */
+    boolean allFree() throws IOException {
+        List<Path> files;
+        try (Stream<Path> all = Files.list(leases.path())) {
+            files = all.filter(f -> f.getFileName().toString().matches("[0-9a-f]{32}"))
+                    .toList();
+        }
+        for (Path file : files) {
+            byte[] area = Files.readAllBytes(file);
+            LeaderRecord leader = LeaderRecord.at(area, 0);
+            assertThat(leader.isFree() || releasedByFlag(area, leader))
+                    .as("owner %s of %s", leader.owner(), file)
+                    .isTrue();
+        }
+        return true;
+    }
+
+    /** A lease that another host committed for its owner, in a race, is free when the owner's own block says so. */
+    private static boolean releasedByFlag(byte[] area, LeaderRecord leader) {
+        int block = (int) LeaseLayout.SECTOR_512.diskBlockOffset(leader.owner().hostId());
+        return leader.writer().hostId() != leader.owner().hostId()
+                && DiskBlock.decode(area, block).fold(DiskBlock::released, (fault, why) -> false);
+    }
+
+    private List<GuardedHost> both() {
+        return Stream.of(a, b).filter(Objects::nonNull).toList();
+    }
+
+    /** The path of an empty disk that is on both hosts. */
+    String disk(String name) {
+        return disks(name, 1)[0];
+    }
+
+    /** The same for several. */
+    String[] disks(String name, int count) {
+        String[] paths = IntStream.rangeClosed(1, count)
+                .mapToObj(i -> IMAGES + name + (count == 1 ? "" : i) + ".img")
+                .toArray(String[]::new);
+        both().forEach(host ->
+                host.host.sh("truncate -s 1M " + String.join(" ", paths)).mustSucceed());
+        return paths;
+    }
+
+    static Ran create(GuardedHost host, String domain, String... paths) {
+        return host.host.createDomain(domain, options(paths));
+    }
+
+    /** Options of {@code test-domain} for disks. */
+    static String[] options(String... paths) {
+        return Arrays.stream(paths).flatMap(path -> Stream.of("--file", path)).toArray(String[]::new);
+    }
+
+    /** A start under another name is refused on either host, and whoever asks is told who has the disk. */
+    void assertTaken(String path, String byDomain, GuardedHost onHost) {
+        both().forEach(host -> assertRefused(host, path, byDomain, onHost));
+    }
+
+    static void assertRefused(GuardedHost asked, String path, String byDomain, GuardedHost onHost) {
+        assertThat(create(asked, "intruder", path).mustFail().stderr())
+                .as("on %s", asked.host.name())
+                .contains("(file:" + path + ") is in use by domain " + byDomain + " on host " + onHost.host.name());
+    }
+
+    /** The disk can be used on a host almost at once; ends that domain again. */
+    static void assertFreesAtOnce(GuardedHost host, String path) {
+        Eventually.await(
+                path + " to be free for " + host.host.name(),
+                AT_ONCE,
+                () -> create(host, "next", path).mustSucceed().ok());
+        host.host.virsh("destroy", "next").mustSucceed();
+    }
+}

@@ -477,13 +477,11 @@ public final class LeaseEngine implements Lockspace {
             }
         }
         closing.countDown();
-        boolean quiet = awaitQuiet();
-        timer.shutdownNow();
-        remember.shutdown();
         // Otherwise the kernel closes both when the last I/O has ended, and no successor gets the lock before.
-        if (quiet) {
-            if (current != null) {
-                current.file.close();
+        if (awaitQuiet()) {
+            Membership last = membership;
+            if (last != null) {
+                last.file.close();
             }
             lock.close();
         }
@@ -491,9 +489,11 @@ public final class LeaseEngine implements Lockspace {
 
     /** Whether no thread is in lease I/O any more, or will be. */
     private boolean awaitQuiet() {
-        operations.shutdown();
         try {
             membershipThread.join(CLOSE_LIMIT.toMillis());
+            timer.shutdownNow();
+            operations.shutdown();
+            remember.shutdown();
             return !membershipThread.isAlive()
                     && operations.awaitTermination(CLOSE_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {

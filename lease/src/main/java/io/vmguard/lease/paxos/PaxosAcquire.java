@@ -94,7 +94,8 @@ public final class PaxosAcquire {
                 || leader.numHosts() > context.layout().maxHosts()) {
             return failed(
                     LeaseFault.GEOMETRY,
-                    String.format(Locale.ROOT, "sector size %d, %d hosts", leader.sectorSize(), leader.numHosts()) + WAY_OUT);
+                    String.format(Locale.ROOT, "sector size %d, %d hosts", leader.sectorSize(), leader.numHosts())
+                            + WAY_OUT);
         }
         noteDecided(leader);
         long highest = 0;

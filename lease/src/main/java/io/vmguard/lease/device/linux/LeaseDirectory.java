@@ -127,8 +127,8 @@ public final class LeaseDirectory implements LeaseStore {
         random.nextBytes(suffix);
         Path temporary =
                 directory.resolve(".vmguard-" + HexFormat.of().formatHex(suffix) + "-" + file.getFileName() + ".tmp");
-        DirectFile out = new DirectFile(temporary.toString(), Libc.O_CREAT | Libc.O_EXCL, 0600, clock);
-        try (out) {
+        // An open that fails because direct I/O is not possible has made the file all the same.
+        try (DirectFile out = new DirectFile(temporary.toString(), Libc.O_CREAT | Libc.O_EXCL, 0600, clock)) {
             if (out.write(0, fresh, INIT_LIMIT) instanceof IoOutcome.Failed failed) {
                 // The file system gives what it has left and says so only to the next write.
                 String why = failed.fault() == LeaseFault.SHORT
@@ -146,8 +146,16 @@ public final class LeaseDirectory implements LeaseStore {
             }
             throw e;
         } finally {
-            // Ours by its random name, made by this very call: nobody else's data.
+            discard(temporary);
+        }
+    }
+
+    /** Ours by its random name, made by this very call: nobody else's data. */
+    private static void discard(Path temporary) {
+        try {
             Files.deleteIfExists(temporary);
+        } catch (IOException e) {
+            // What failed before is what people need to know; a hidden file too many does no harm.
         }
     }
 

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.engine;
+
+import static io.vmguard.lease.engine.LiveHost.LS;
+import static io.vmguard.lease.engine.LiveHost.NOTE;
+import static io.vmguard.lease.engine.LiveHost.R1;
+import static io.vmguard.lease.engine.LiveHost.SOON;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.HostStatus;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LockspaceView;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.device.LeaseStore;
+import io.vmguard.lease.device.linux.LocalLock;
+import io.vmguard.lease.engine.LiveHost.Machine;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.testing.Await;
+import io.vmguard.lease.testing.UnderTarget;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
+
+/**
+ * A membership's life on real files: who a host is after a restart, a crash, a reboot or a clone, and what becomes of its leases. The
+ * I/O timeout is 1 s; where a test wants a host to have been silent for longer, its successor's clock is ahead.
+ */
+@Execution(ExecutionMode.CONCURRENT)
+class LeaseEngineTest {
+    private static final LeaseLayout LAYOUT = LeaseLayout.SECTOR_512;
+    /** Longer than 8 T. */
+    private static final Duration EXPIRED = Duration.ofSeconds(9);
+
+    @TempDir(factory = UnderTarget.class)
+    Path dir;
+
+    private Path leases;
+    private Machine a;
+    private Machine b;
+
+    @BeforeEach
+    void twoMachines() throws IOException {
+        leases = Files.createDirectory(dir.resolve("leases"));
+        a = Machine.at(leases, dir.resolve("a"));
+        b = Machine.at(leases, dir.resolve("b"));
+    }
+
+    // ---- join and leave
+
+    @Test
+    void aHostThatLeavesFreesItsIdAndGetsItBackLater() throws IOException {
+        Owner first;
+        try (LiveHost host = a.member()) {
+            first = host.owner();
+            assertThat(first.generation()).isEqualTo(1);
+            assertThat(delta(first.hostId()).isFree()).isFalse();
+        }
+        assertThat(delta(first.hostId()).isFree()).isTrue();
+        assertThat(delta(first.hostId()).owner()).isEqualTo(first);
+
+        try (LiveHost host = a.member()) {
+            assertThat(host.owner()).isEqualTo(new Owner(first.hostId(), 2));
+            assertThat(host.events).containsExactly("joined " + host.owner());
+        }
+    }
+
+    @Test
+    void afterCloseNoFileOfTheLeaseDirectoryIsOpen() throws IOException {
+        try (LiveHost host = a.member()) {
+            host.acquire(R1);
+            host.release(R1);
+            assertThat(openFiles()).containsExactly(leases.resolve("LS"));
+        }
+        assertThat(openFiles()).isEmpty();
+    }
+
+    private List<Path> openFiles() throws IOException {
+        try (Stream<Path> all = Files.list(Path.of("/proc/self/fd"))) {
+            return all.flatMap(fd -> {
+                        try {
+                            return Stream.of(Files.readSymbolicLink(fd));
+                        } catch (IOException e) {
+                            return Stream.of(); // closed meanwhile
+                        }
+                    })
+                    .filter(file -> file.startsWith(leases))
+                    .toList();
+        }
+    }
+
+    /** Or a successor would become a member while a write of its predecessor may still land. */
+    @Test
+    void whileAnOperationIsStuckInStorageCloseKeepsTheLocalLock() {
+        CountDownLatch storageAnswers = new CountDownLatch(1);
+        LiveHost host =
+                a.through(store -> new StuckStore(store, R1, storageAnswers)).member();
+        CompletableFuture<AcquireResult> stuck = host.engine.acquire(R1, NOTE);
+
+        host.close();
+        assertThat(LocalLock.tryTake(host.lockFile)).isEmpty();
+        assertThat(stuck).isNotDone();
+
+        storageAnswers.countDown();
+        assertThat(stuck).succeedsWithin(SOON);
+    }
+
+    /** One file of a store does not answer. */
+    private record StuckStore(LeaseStore store, LeaseName stuck, CountDownLatch answers) implements LeaseStore {
+        @Override
+        public Opened open(LeaseName name, byte[] fresh, boolean mayCreate) {
+            if (name.equals(stuck)) {
+                try {
+                    answers.await();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                }
+            }
+            return store.open(name, fresh, mayCreate);
+        }
+
+        @Override
+        public String where() {
+            return store.where();
+        }
+    }
+
+    @Test
+    void afterCloseNothingIsAcquired() {
+        LiveHost host = a.member();
+        host.close();
+        assertThat(host.acquire(R1))
+                .isInstanceOfSatisfying(
+                        AcquireResult.CannotTell.class,
+                        cannot -> assertThat(cannot.fault()).isEqualTo(LeaseFault.NO_MEMBERSHIP));
+        assertThat(leases.resolve("R1")).doesNotExist();
+    }
+
+    @Test
+    void aSecondAgentOnOneMachineIsRefused() {
+        try (LiveHost host = a.member()) {
+            assertThatThrownBy(() -> a.join())
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("LS.lock is locked")
+                    .hasMessageContaining("another vmguard agent");
+            assertThat(host.engine.member()).isTrue();
+        }
+    }
+
+    @Test
+    void aForcedHostIdIsTaken() {
+        try (LiveHost host = a.forced(1234).member()) {
+            assertThat(host.owner()).isEqualTo(new Owner(1234, 1));
+        }
+    }
+
+    @Test
+    void aDirectoryThatLostItsLockspaceIsTakenForNotMounted() throws IOException {
+        a.member().close();
+        Files.move(leases, dir.resolve("unmounted"));
+        Files.createDirectory(leases);
+
+        try (LiveHost host = a.join()) {
+            host.awaitEvent("joinFailed");
+            assertThat(host.events)
+                    .singleElement()
+                    .satisfies(event -> assertThat(event)
+                            .startsWith("joinFailed MISSING " + leases.resolve("LS"))
+                            .contains("is it mounted?"));
+            assertThat(leases).isEmptyDirectory();
+
+            // And it goes on by itself once the real one is there.
+            Files.delete(leases);
+            Files.move(dir.resolve("unmounted"), leases);
+            host.awaitMember();
+        }
+    }
+
+    // ---- leases
+
+    @Test
+    void anotherHostIsToldWhoHoldsAResourceAndWhatFor() {
+        try (LiveHost one = a.member();
+                LiveHost two = b.member()) {
+            AcquireResult.Acquired acquired = (AcquireResult.Acquired) one.acquire(R1);
+            assertThat(acquired.lease().owner()).isEqualTo(one.owner());
+            Await.until("the holder's note", SOON, () -> held(two).note().isPresent());
+
+            AcquireResult.HeldBy by = held(two);
+            assertThat(by.owner()).isEqualTo(one.owner());
+            assertThat(by.hostName()).isEqualTo(one.engine.view().hostName());
+            assertThat(by.note()).contains(NOTE);
+            assertThat(by.shared()).isFalse();
+            assertThat(two.engine.view().held()).isEmpty();
+
+            assertThat(one.release(R1)).isInstanceOf(ReleaseResult.Released.class);
+            AcquireResult.Acquired next = (AcquireResult.Acquired) two.acquire(R1);
+            assertThat(next.lease().lver()).isEqualTo(acquired.lease().lver() + 1);
+        }
+    }
+
+    private static AcquireResult.HeldBy held(LiveHost host) {
+        return (AcquireResult.HeldBy) host.acquire(R1);
+    }
+
+    @Test
+    void aResourceThatThisHostHoldsAlreadyIsRefusedInItsOwnName() {
+        try (LiveHost host = a.member()) {
+            host.acquire(R1);
+            AcquireResult.HeldBy by = held(host);
+            assertThat(by.owner()).isEqualTo(host.owner());
+            assertThat(by.status()).isEqualTo(HostStatus.LIVE);
+            assertThat(by.note()).contains(NOTE);
+        }
+    }
+
+    @Test
+    void whatIsNotHeldCannotBeReleased() {
+        try (LiveHost host = a.member()) {
+            assertThat(host.release(R1)).isInstanceOf(ReleaseResult.NotOurs.class);
+            assertThat(leases.resolve("R1")).doesNotExist();
+        }
+    }
+
+    // ---- restart of the process
+
+    @Test
+    void aSuccessorInTimeContinuesTheMembershipWithItsLeases() throws IOException {
+        LiveHost before = a.member();
+        Owner owner = before.owner();
+        long lver = ((AcquireResult.Acquired) before.acquire(R1)).lease().lver();
+        before.close();
+        assertThat(delta(owner.hostId()).isFree())
+                .as("leases are held: the id stays taken")
+                .isFalse();
+
+        try (LiveHost after = a.member()) {
+            assertThat(after.events).containsExactly("resumed " + owner);
+            assertThat(after.engine.carriedOver()).isEqualTo(Set.of(R1));
+            assertThat(after.engine.view().held()).containsEntry(R1, NOTE);
+            assertThat(delta(owner.hostId()).owner()).isEqualTo(owner);
+
+            AcquireResult.Acquired claimed = (AcquireResult.Acquired) after.acquire(R1);
+            assertThat(claimed.lease().lver()).as("no ballot was run").isEqualTo(lver);
+            assertThat(after.engine.carriedOver()).isEmpty();
+            assertThat(after.release(R1)).isInstanceOf(ReleaseResult.Released.class);
+        }
+    }
+
+    @Test
+    void aSuccessorOfAKilledProcessContinuesToo() {
+        LiveHost before = a.member();
+        Owner owner = before.owner();
+        before.acquire(R1);
+        before.kill();
+
+        try (LiveHost after = a.member()) {
+            assertThat(after.events).containsExactly("resumed " + owner);
+            assertThat(after.engine.carriedOver()).isEqualTo(Set.of(R1));
+        }
+    }
+
+    @Test
+    void aCarriedOverLeaseGoesToNobodyButItsUser() {
+        LiveHost before = a.member();
+        before.acquire(R1);
+        before.close();
+        try (LiveHost after = a.member()) {
+            LeaseNote other = new LeaseNote("demo2", NOTE.domainUuid(), NOTE.disk(), NOTE.hostName(), 1);
+            assertThat(after.engine.acquire(R1, other).join())
+                    .isInstanceOfSatisfying(
+                            AcquireResult.HeldBy.class,
+                            by -> assertThat(by.note()).contains(NOTE));
+            assertThat(after.engine.carriedOver()).isEqualTo(Set.of(R1));
+        }
+    }
+
+    @Test
+    void aSuccessorThatIsTooLateHasTheUsersStoppedBeforeItJoins() throws IOException {
+        LiveHost before = a.member();
+        Owner owner = before.owner();
+        before.acquire(R1);
+        before.kill();
+
+        try (LiveHost after = a.later(EXPIRED, Duration.ZERO).join()) {
+            after.awaitEvent("previousLifeLost");
+            assertThat(after.events)
+                    .singleElement()
+                    .satisfies(event -> assertThat(event).contains("R1", "demo1"));
+            assertThat(after.engine.member()).isFalse();
+            assertThat(after.acquire(R1))
+                    .isInstanceOfSatisfying(
+                            AcquireResult.CannotTell.class,
+                            cannot -> assertThat(cannot.fault()).isEqualTo(LeaseFault.NO_MEMBERSHIP));
+            assertThat(delta(owner.hostId()).owner())
+                    .as("nothing is claimed yet")
+                    .isEqualTo(owner);
+
+            after.engine.usersGone();
+            after.awaitMember();
+            assertThat(after.owner()).isEqualTo(new Owner(owner.hostId(), owner.generation() + 1));
+            assertThat(after.engine.carriedOver()).isEmpty();
+            assertThat(after.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+        }
+    }
+
+    @Test
+    void usersThatWereLeftRunningOnPurposeAreNotStopped() {
+        LiveHost before = a.member();
+        Owner owner = before.owner();
+        before.acquire(R1);
+        before.close();
+
+        try (LiveHost after = a.later(EXPIRED, Duration.ZERO).member()) {
+            assertThat(after.events).containsExactly("joined " + new Owner(owner.hostId(), owner.generation() + 1));
+            assertThat(after.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+        }
+    }
+
+    @Test
+    void aMachineThatSleptMeanwhileDoesNotContinue() {
+        LiveHost before = a.member();
+        before.acquire(R1);
+        before.kill();
+
+        // By the clock that stands still during sleep it would be in time.
+        try (LiveHost after = a.later(Duration.ZERO, EXPIRED).join()) {
+            after.awaitEvent("previousLifeLost");
+            assertThat(after.engine.member()).isFalse();
+        }
+    }
+
+    // ---- other lives of the machine
+
+    @Test
+    void afterARebootAHostGetsItsIdBackOnceItHasSeenThatNobodyRenewsIt() {
+        LiveHost before = a.member();
+        Owner owner = before.owner();
+        before.acquire(R1);
+        before.kill();
+
+        long startedNanos = System.nanoTime();
+        try (LiveHost after = a.rebooted().member()) {
+            // 2 T + T + 1 s of watching, then 2 T for the claim to settle; far less than 8 T + 60 s.
+            assertThat(Duration.ofNanos(System.nanoTime() - startedNanos)).isGreaterThan(Duration.ofSeconds(6));
+            assertThat(after.events).containsExactly("joined " + new Owner(owner.hostId(), owner.generation() + 1));
+            assertThat(after.engine.carriedOver()).isEmpty();
+            assertThat(after.acquire(R1)).as("held by an earlier life").isInstanceOf(AcquireResult.Acquired.class);
+        }
+    }
+
+    @Test
+    void aCloneOfALivingMachineEndsUpWithAnIdOfItsOwn() throws IOException {
+        try (LiveHost original = a.member()) {
+            original.acquire(R1);
+            // The clone is made between two renewals, so that its memory of the id agrees with the disk at first.
+            Path copy = Files.createDirectories(dir.resolve("copy").resolve("state"));
+            try (Stream<Path> files = Files.list(dir.resolve("a").resolve("state"))) {
+                for (Path file : files.toList()) {
+                    Files.copy(file, copy.resolve(file.getFileName()));
+                }
+            }
+            try (LiveHost clone = a.clonedTo(dir.resolve("copy")).member()) {
+                assertThat(clone.owner().hostId()).isNotEqualTo(original.owner().hostId());
+                assertThat(clone.acquire(R1)).isInstanceOf(AcquireResult.HeldBy.class);
+            }
+            assertThat(original.engine.member()).isTrue();
+            assertThat(original.events).containsExactly("joined " + original.owner());
+        }
+    }
+
+    // ---- foreign writes
+
+    @Test
+    void aForeignWriteIntoOurRecordIsLossAtTheNextRenewal() {
+        assertLostAtOnce(
+                "RENEW_DIFF",
+                record -> record.edit().timestamp(record.timestamp() + 1000).seal());
+    }
+
+    @Test
+    void anotherOwnerOfOurIdIsLossAtTheNextRenewal() {
+        assertLostAtOnce(
+                "RENEW_OWNER",
+                record -> record.edit()
+                        .owner(new Owner(record.owner().hostId(), record.owner().generation() + 1))
+                        .hostName("somebody-else")
+                        .seal());
+    }
+
+    private void assertLostAtOnce(String fault, UnaryOperator<LeaderRecord> foreign) {
+        try (LiveHost host = a.member()) {
+            Owner owner = host.owner();
+            host.acquire(R1);
+            awaitFreshRenewal(host);
+            writeDelta(owner.hostId(), foreign);
+
+            Await.until("the loss", Duration.ofSeconds(5), () -> !host.engine.member());
+            host.awaitEvent("lost " + fault);
+            assertThat(host.engine.view().state()).isEqualTo(LockspaceView.State.LOST);
+            assertThat(host.acquire(new LeaseName("R2")))
+                    .isInstanceOfSatisfying(
+                            AcquireResult.CannotTell.class,
+                            cannot -> assertThat(cannot.fault()).isEqualTo(LeaseFault.NO_MEMBERSHIP));
+            assertThat(leases.resolve("R2")).doesNotExist();
+            assertThat(host.release(R1)).as("its lease is left to expire").isInstanceOf(ReleaseResult.NotOurs.class);
+
+            host.engine.usersGone();
+            host.awaitMember();
+            assertThat(host.owner()).isNotEqualTo(owner);
+        }
+    }
+
+    @Test
+    void aWipedRecordIsLossAtTheNextRenewal() throws IOException {
+        try (LiveHost host = a.member()) {
+            awaitFreshRenewal(host);
+            write(LAYOUT.deltaOffset(host.owner().hostId()), new byte[LAYOUT.sectorBytes()]);
+            host.awaitEvent("lost MAGIC");
+        }
+    }
+
+    /** So that a write falls between two renewals and not into one. */
+    private static void awaitFreshRenewal(LiveHost host) {
+        Await.until(
+                "a renewal",
+                SOON,
+                () -> host.engine
+                        .view()
+                        .renewedAgo()
+                        .filter(ago -> ago.toMillis() < 500)
+                        .isPresent());
+    }
+
+    @Test
+    void aRemovedLeaseFileIsNotTakenForHeld() throws IOException {
+        try (LiveHost one = a.member();
+                LiveHost two = b.member()) {
+            one.acquire(R1);
+            one.release(R1);
+            Files.delete(leases.resolve("R1"));
+            assertThat(one.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+            assertThat(two.acquire(R1)).isInstanceOf(AcquireResult.HeldBy.class);
+        }
+    }
+
+    private LeaderRecord delta(long hostId) throws IOException {
+        return LeaderRecord.at(Files.readAllBytes(leases.resolve("LS")), (int) LAYOUT.deltaOffset(hostId));
+    }
+
+    private void writeDelta(long hostId, UnaryOperator<LeaderRecord> change) {
+        try {
+            write(LAYOUT.deltaOffset(hostId), change.apply(delta(hostId)).sector(LAYOUT));
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private void write(long offset, byte[] sector) throws IOException {
+        try (RandomAccessFile file =
+                new RandomAccessFile(leases.resolve(LS.value()).toFile(), "rws")) {
+            file.seek(offset);
+            file.write(sector);
+        }
+    }
+}

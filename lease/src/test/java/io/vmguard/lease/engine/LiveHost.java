@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.engine;
+
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LockspaceListener;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.device.LeaseStore;
+import io.vmguard.lease.device.linux.LeaseDirectory;
+import io.vmguard.lease.device.linux.LinuxClock;
+import io.vmguard.lease.testing.Await;
+import io.vmguard.lease.time.LeaseClock;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.UnaryOperator;
+
+/** The engine on real files as a host of its own, for tests. T is 1 s. */
+final class LiveHost implements AutoCloseable {
+    static final LeaseName LS = new LeaseName("LS");
+    static final LeaseName R1 = new LeaseName("R1");
+    static final LeaseNote NOTE =
+            new LeaseNote("demo1", "7b1c6b1e-4a57-4a3b-9d26-1f6a0b8c2d3e", "vda (file:/x)", "node-a", 1_700_000_000);
+    static final int T = 1;
+    /** A join, or an answer; far above what it takes, below what a hang takes. */
+    static final Duration SOON = Duration.ofSeconds(20);
+
+    final List<String> events = new CopyOnWriteArrayList<>();
+    final LeaseEngine engine;
+    final Path recordFile;
+    final Path lockFile;
+
+    private LiveHost(Machine machine) throws IOException {
+        SecureRandom random = new SecureRandom();
+        Path runtimeDir = machine.home.resolve("run-" + machine.bootId);
+        recordFile = runtimeDir.resolve(LS + ".membership");
+        lockFile = runtimeDir.resolve(LS + ".lock");
+        engine = LeaseEngine.open(
+                new EngineSettings(
+                        LS,
+                        Timeouts.ofSeconds(T),
+                        machine.hostId,
+                        HostIdentity.of(machine.instance, machine.bootId, "node-a"),
+                        runtimeDir,
+                        machine.home.resolve("state")),
+                machine.storage.apply(new LeaseDirectory(machine.leases, machine.clock, random)),
+                machine.clock,
+                random,
+                new Recorder());
+    }
+
+    /** What a host is like before its engine runs: values, changed by copying. */
+    record Machine(
+            Path leases,
+            Path home,
+            String instance,
+            String bootId,
+            OptionalInt hostId,
+            LeaseClock clock,
+            UnaryOperator<LeaseStore> storage) {
+        static Machine at(Path leases, Path home) {
+            return new Machine(
+                    leases, home, home.toString(), "boot-1", OptionalInt.empty(), new LinuxClock(), store -> store);
+        }
+
+        /** The machine was switched off and on. */
+        Machine rebooted() {
+            return new Machine(leases, home, instance, bootId + "x", hostId, clock, storage);
+        }
+
+        /** The same identity on another disk. */
+        Machine clonedTo(Path otherHome) {
+            return new Machine(leases, otherHome, instance, bootId + "-clone", hostId, clock, storage);
+        }
+
+        /** As much later, by clocks that run on or stand still while the machine sleeps. */
+        Machine later(Duration awake, Duration asleep) {
+            return new Machine(leases, home, instance, bootId, hostId, new LaterClock(clock, awake, asleep), storage);
+        }
+
+        Machine forced(int id) {
+            return new Machine(leases, home, instance, bootId, OptionalInt.of(id), clock, storage);
+        }
+
+        /** Its lease directory is reached through something. */
+        Machine through(UnaryOperator<LeaseStore> other) {
+            return new Machine(leases, home, instance, bootId, hostId, clock, other);
+        }
+
+        LiveHost join() {
+            try {
+                LiveHost host = new LiveHost(this);
+                host.engine.join();
+                return host;
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        LiveHost member() {
+            LiveHost host = join();
+            host.awaitMember();
+            return host;
+        }
+    }
+
+    void awaitMember() {
+        Await.until("membership; events " + events, SOON, engine::member);
+    }
+
+    void awaitEvent(String beginning) {
+        Await.until(
+                "event '" + beginning + "'; events " + events,
+                SOON,
+                () -> events.stream().anyMatch(e -> e.startsWith(beginning)));
+    }
+
+    Owner owner() {
+        return engine.view().owner().orElseThrow();
+    }
+
+    AcquireResult acquire(LeaseName resource) {
+        return answer(engine.acquire(resource, NOTE));
+    }
+
+    ReleaseResult release(LeaseName resource) {
+        return answer(engine.release(resource));
+    }
+
+    private static <R> R answer(Future<R> future) {
+        try {
+            return future.get(SOON.toSeconds(), TimeUnit.SECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            throw new AssertionError("no answer", e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AssertionError(e);
+        }
+    }
+
+    /** Closes it, and makes its local record look as if it had been killed. */
+    void kill() {
+        close();
+        try {
+            LocalRecord record = LocalRecord.read(recordFile).orElseThrow();
+            new LocalRecord(
+                            record.bootId(),
+                            record.where(),
+                            record.owner(),
+                            record.hostName(),
+                            record.suspendedNanos(),
+                            false,
+                            record.users())
+                    .write(recordFile);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        engine.close();
+    }
+
+    private record LaterClock(LeaseClock now, Duration awake, Duration asleep) implements LeaseClock {
+        @Override
+        public long monotonicSeconds() {
+            return now.monotonicSeconds() + awake.toSeconds();
+        }
+
+        @Override
+        public long monotonicNanos() {
+            return now.monotonicNanos() + awake.toNanos();
+        }
+
+        @Override
+        public long bootNanos() {
+            return now.bootNanos() + awake.toNanos() + asleep.toNanos();
+        }
+
+        @Override
+        public long wallSeconds() {
+            return now.wallSeconds() + awake.toSeconds() + asleep.toSeconds();
+        }
+    }
+
+    private final class Recorder implements LockspaceListener {
+        @Override
+        public void joined(Owner owner, boolean resumed) {
+            events.add((resumed ? "resumed " : "joined ") + owner);
+        }
+
+        @Override
+        public void joinFailed(LeaseFault fault, String why) {
+            events.add("joinFailed " + fault + " " + why);
+        }
+
+        @Override
+        public void renewalLate(String why) {
+            events.add("renewalLate " + why);
+        }
+
+        @Override
+        public void renewalRecovered() {
+            events.add("renewalRecovered");
+        }
+
+        @Override
+        public void lost(LeaseFault fault, String why) {
+            events.add("lost " + fault + " " + why);
+        }
+
+        @Override
+        public void previousLifeLost(Map<LeaseName, LeaseNote> users) {
+            events.add("previousLifeLost " + users);
+        }
+    }
+}

@@ -754,10 +754,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             if (note == null || uuid(note).isEmpty()) {
                 continue;
             }
-            Run run = runs.computeIfAbsent(uuid(note).get(), id -> new Run(id, note.domainName(), Phase.GRANTED));
-            if (run.mayRunSinceNanos == 0) {
-                run.mayRunSinceNanos = clock.bootNanos();
-            }
+            Run run = runOf(uuid(note).get(), note.domainName());
             if (run.phase != Phase.ACQUIRING && !run.pending.containsKey(resource)) {
                 run.claim(resource, note);
                 claimants.add(run);
@@ -793,11 +790,14 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         List<Run> starts = runs.values().stream()
                 .filter(run -> run.phase == Phase.ACQUIRING)
                 .toList();
+        Set<UUID> unclaimed = runsOfHeld();
         List<Run> others = runs.values().stream()
                 .filter(run -> run.phase != Phase.ACQUIRING)
                 .toList();
         others.forEach(this::giveUp);
-        List<Run> users = others.stream().filter(Run::holdsAny).toList();
+        List<Run> users = others.stream()
+                .filter(run -> run.holdsAny() || unclaimed.contains(run.uuid))
+                .toList();
         LOG.error(
                 "membership lost ({}: {}): {}",
                 fault,
@@ -822,6 +822,27 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         considerUsersGone();
     }
 
+    /** The users of what the engine still held, also of what it had carried over and nobody came to claim before the loss. */
+    private Set<UUID> runsOfHeld() {
+        Set<UUID> users = new HashSet<>();
+        for (LeaseNote note : lockspace.view().held().values()) {
+            uuid(note).ifPresent(uuid -> {
+                runOf(uuid, note.domainName());
+                users.add(uuid);
+            });
+        }
+        return users;
+    }
+
+    /** The run of a domain of which only its lease is known. */
+    private Run runOf(UUID uuid, String name) {
+        Run run = runs.computeIfAbsent(uuid, id -> new Run(id, name, Phase.GRANTED));
+        if (run.mayRunSinceNanos == 0) {
+            run.mayRunSinceNanos = clock.bootNanos();
+        }
+        return run;
+    }
+
     private void onPreviousLifeLost(Map<LeaseName, LeaseNote> users) {
         LOG.error(
                 "an earlier agent of this boot died with leases held that have expired since; stopping their users: {}",
@@ -831,10 +852,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             Map<UUID, String> names = new HashMap<>();
             users.values().forEach(note -> uuid(note).ifPresent(id -> names.put(id, note.domainName())));
             names.forEach((uuid, name) -> {
-                Run run = runs.computeIfAbsent(uuid, id -> new Run(id, name, Phase.GRANTED));
-                if (run.mayRunSinceNanos == 0) {
-                    run.mayRunSinceNanos = clock.bootNanos();
-                }
+                Run run = runOf(uuid, name);
                 run.leasesLost = true;
                 doom(run);
             });

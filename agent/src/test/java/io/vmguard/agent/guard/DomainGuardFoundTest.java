@@ -324,11 +324,24 @@ class DomainGuardFoundTest {
     }
 
     @Test
+    void lossBeforeACarriedOverLeaseIsClaimedStopsItsUser() {
+        GuardBench before = GuardBench.enforcing();
+        FakeProcess qemu = before.run(DEMO1);
+        GuardBench bench = before.afterCrash();
+        bench.lockspace.resume();
+        bench.lockspace.lose(); // both in the queue, and nothing can be claimed any more
+        bench.pass(GuardBench.DESTROY_LIMIT.plusSeconds(1));
+        assertThat(bench.hypervisor.destroys()).containsExactly(DEMO1.uuid());
+        assertThat(qemu.alive()).isFalse();
+        assertThat(bench.lockspace.usersGoneCalls()).isEqualTo(1);
+    }
+
+    @Test
     void carriedOverLeaseWithAnUnreadableNoteGoesBackOnceNoDomainNeedsIt() {
         GuardBench bench = GuardBench.of(GuardBench.settings(false, false));
         bench.hypervisor.silent(true);
         bench.lockspace.carryOver(DEMO1.resource(), new LeaseNote("?", "no uuid", "?", "?", 0));
-        bench.lockspace.becomeMember();
+        bench.lockspace.resume();
         bench.pass(Duration.ofMinutes(1));
         assertThat(bench.lockspace.held()).containsExactly(DEMO1.resource());
         bench.hypervisor.silent(false);
@@ -341,7 +354,7 @@ class DomainGuardFoundTest {
         GuardBench bench = GuardBench.of(GuardBench.settings(false, false));
         bench.launch(DEMO1);
         bench.lockspace.carryOver(DEMO1.resource(), new LeaseNote("?", "no uuid", "?", "?", 0));
-        bench.lockspace.becomeMember();
+        bench.lockspace.resume();
         bench.pass(Duration.ofMinutes(1));
         assertThat(bench.lockspace.releases()).isEmpty();
         assertThat(bench.view(DEMO1).orElseThrow().problems()).isEmpty();

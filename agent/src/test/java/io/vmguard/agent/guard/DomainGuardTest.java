@@ -279,6 +279,20 @@ class DomainGuardTest {
     }
 
     @Test
+    void lookupThatWasBegunBeforeTheListProvesNothing() {
+        bench.ask(DEMO1);
+        bench.processes.duringNextFind(() -> {
+            bench.processes.launch(DEMO1.uuid()); // comes, and is given up by libvirt at once
+            bench.guard.released(DEMO1.uuid());
+            bench.guard.drain();
+            bench.slowCalls.runAll(); // the list: inactive
+        });
+        bench.pass(Duration.ofSeconds(90));
+        assertThat(bench.lockspace.releases()).isEmpty();
+        assertThat(bench.view(DEMO1)).map(DomainView::state).contains("running");
+    }
+
+    @Test
     void startThatFailedInLibvirtIsOverSoonAfterItsReleaseHook() {
         bench.ask(DEMO1);
         bench.pass(Duration.ofSeconds(1));

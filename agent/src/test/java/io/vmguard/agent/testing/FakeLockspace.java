@@ -81,7 +81,11 @@ public final class FakeLockspace implements Lockspace {
 
     /** The state changes, but nobody has been told yet. */
     public synchronized Owner becomeMemberSilently(boolean resumed) {
-        generation += resumed ? 0 : 1;
+        if (!resumed) {
+            generation++;
+            held.clear();
+            carried.clear();
+        }
         member = true;
         detail = "";
         return owner();
@@ -104,15 +108,16 @@ public final class FakeLockspace implements Lockspace {
         carried.add(resource);
     }
 
-    /** Loses the membership and every lease; what is under way ends without a lease. */
+    /**
+     * Loses the membership and every lease; what is under way ends without a lease. As with the engine, what was held can be seen until
+     * the next membership begins.
+     */
     public void lose() {
         List<Asked> ended;
         LockspaceListener told;
         synchronized (this) {
             member = false;
             detail = "no renewal has succeeded for 80 s";
-            held.clear();
-            carried.clear();
             ended = List.copyOf(asked);
             asked.clear();
             told = listener;

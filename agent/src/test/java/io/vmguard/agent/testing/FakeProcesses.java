@@ -18,6 +18,9 @@ public final class FakeProcesses implements QemuProcesses {
     @Nullable
     private RuntimeException bug;
 
+    @Nullable
+    private Runnable during;
+
     /** A QEMU of this domain comes into being. */
     public synchronized FakeProcess launch(UUID domain) {
         FakeProcess process = new FakeProcess(nextPid++);
@@ -33,6 +36,11 @@ public final class FakeProcesses implements QemuProcesses {
     /** The next lookup throws this. */
     public synchronized void failOnce(RuntimeException exception) {
         bug = exception;
+    }
+
+    /** Happens between the next look at the process table and its answer. */
+    public synchronized void duringNextFind(Runnable event) {
+        during = event;
     }
 
     /** Lookups so far. */
@@ -52,6 +60,11 @@ public final class FakeProcesses implements QemuProcesses {
             return new Lookup.CannotTell("the process table hangs");
         }
         FakeProcess process = processes.get(uuid);
+        Runnable event = during;
+        during = null;
+        if (event != null) {
+            event.run();
+        }
         return process != null && process.alive() ? new Lookup.Found(process.hold()) : new Lookup.NotFound();
     }
 

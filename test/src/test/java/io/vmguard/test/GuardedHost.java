@@ -51,6 +51,8 @@ final class GuardedHost implements AutoCloseable {
                 .start();
         GuardedHost guarded = new GuardedHost(host);
         try {
+            // As systemd does on metal, but not in a container: services see what is mounted after their start.
+            host.sh("mount --make-rshared /").mustSucceed();
             if (leaseDir.equals(LEASES)) {
                 guarded.mountLeases();
             }

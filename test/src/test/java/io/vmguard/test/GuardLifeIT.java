@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.test;
+
+import static io.vmguard.test.TwoHosts.assertFreesAtOnce;
+import static io.vmguard.test.TwoHosts.assertRefused;
+import static io.vmguard.test.TwoHosts.create;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/**
+ * What can happen to the programs around a domain, on two hosts with real systemd, libvirt and QEMU and the built package: agent,
+ * libvirtd and package come, go, hang and die; domains run on with their leases, and what cannot be protected is refused or reported.
+ *
+ * <p>io_timeout is 2 s: a membership is lost after 8 x 2 = 16 s, so agents have that long to come back.
+ */
+@NeedsTestImage
+class GuardLifeIT {
+    @RegisterExtension
+    static final TwoHosts HOSTS = new TwoHosts("io_timeout: 2s", "hook_timeout: 5s");
+
+    private static final Duration LOST = Duration.ofSeconds(16);
+    private static final Duration DESTROY = Duration.ofSeconds(5);
+    /** From SIGKILL to our seeing that the process is gone; other hosts wait a minute longer. */
+    private static final Duration KILL_SLACK = Duration.ofSeconds(3);
+    /** For what needs no protocol's wait but processor time on a busy machine. */
+    private static final Duration SOON = Duration.ofSeconds(15);
+    /** Less than the half minute after which the agent looks at libvirt's list without being asked. */
+    private static final Duration BY_EVENT = Duration.ofSeconds(10);
+
+    private static final String HOOK = "/etc/libvirt/hooks/qemu.d/50-vmguard";
+
+    private final GuardedHost a = HOSTS.a;
+    private final GuardedHost b = HOSTS.b;
+
+    // ---- the package
+
+    @Test
+    void removingThePackageTouchesNoDomainAndInstallingItProtectsThoseThatRun() {
+        String guarded = HOSTS.disk("guarded");
+        String early = HOSTS.disk("early");
+        create(b, "guarded", guarded).mustSucceed();
+        int pid = qemu(b, "guarded");
+
+        b.host.run("dpkg", "-r", "vmguard").mustSucceed();
+        assertThat(b.host.run("ls", HOOK).mustFail().stderr()).contains("No such file");
+        assertRefused(a, guarded, "guarded", b);
+        // A libvirtd that starts without a hook never looks for one again until it gets SIGHUP.
+        b.host.sh("systemctl restart libvirtd").mustSucceed();
+        create(b, "early", early).mustSucceed();
+        String libvirtd = mainPid(b, "libvirtd");
+
+        b.install();
+        assertRefused(b, guarded, "guarded", b);
+        b.awaitLeases("early", 1, SOON);
+        b.awaitLeases("guarded", 1, SOON);
+        HOSTS.assertTaken(early, "early", b);
+        assertThat(mainPid(b, "libvirtd")).isEqualTo(libvirtd);
+        assertThat(qemu(b, "guarded")).isEqualTo(pid);
+        assertThat(b.host.runningDomains()).containsExactlyInAnyOrder("guarded", "early");
+    }
+
+    @Test
+    void installingThePackageOverItselfKeepsMembershipLeasesAndDomains() {
+        String disk = HOSTS.disk("upgraded");
+        create(b, "upgraded", disk).mustSucceed();
+        int pid = qemu(b, "upgraded");
+        String owner = b.owner();
+        try (Siege siege = Siege.start(a, disk)) {
+            b.install();
+            b.awaitReady();
+            assertThat(b.owner()).isEqualTo(owner);
+            siege.assertAllRefused("upgraded", b);
+        }
+        b.awaitLeases("upgraded", 1, SOON);
+        assertThat(qemu(b, "upgraded")).isEqualTo(pid);
+        HOSTS.assertTaken(disk, "upgraded", b);
+    }
+
+    // ---- the agent
+
+    @Test
+    void anAgentThatIsKilledOrRestartedContinuesTheSameMembership() {
+        String disk = HOSTS.disk("agent");
+        create(a, "steady", disk).mustSucceed();
+        int pid = qemu(a, "steady");
+        String owner = a.owner();
+        try (Siege siege = Siege.start(b, disk)) {
+            for (String end : List.of("systemctl kill -s KILL vmguard", "systemctl restart vmguard")) {
+                String before = mainPid(a, "vmguard");
+                a.host.sh(end).mustSucceed();
+                Eventually.await(
+                        "a new agent after " + end,
+                        LOST,
+                        () -> !mainPid(a, "vmguard").equals(before));
+                a.awaitReady();
+                a.awaitLeases("steady", 1, SOON);
+                assertThat(a.owner()).as(end).isEqualTo(owner);
+            }
+            siege.assertAllRefused("steady", a);
+        }
+        assertThat(qemu(a, "steady")).isEqualTo(pid);
+        HOSTS.assertTaken(disk, "steady", a);
+        a.host.virsh("destroy", "steady").mustSucceed();
+        assertFreesAtOnce(b, disk);
+    }
+
+    @Test
+    void anAgentWithAWrongConfigurationDoesNotStartAndSaysAllThatIsWrong() {
+        String disk = HOSTS.disk("misconfigured");
+        b.host.sh("systemctl stop vmguard").mustSucceed();
+        b.host.sh("cp /etc/vmguard/vmguard.yaml /root/good.yaml").mustSucceed();
+        b.configure(List.of("lease_dri: /leases", "io_timeout: fast", "mode: enforced", "hook_timeout: 1h"));
+        try {
+            b.host.sh("systemctl start vmguard").mustFail();
+            assertThat(b.host.journal("vmguard"))
+                    .contains("vmguard.yaml:1: unknown key 'lease_dri'; the nearest one is 'lease_dir'")
+                    .contains("vmguard.yaml:2: 'io_timeout' is 'fast'; it must be a duration")
+                    .contains("vmguard.yaml:3: 'mode' is 'enforced'; it must be enforce or observe")
+                    .contains("vmguard.yaml:4: 'hook_timeout' is '1h'");
+            assertThat(create(b, "unlucky", disk).mustFail().stderr())
+                    .contains("vmguard: unlucky: the lease agent does not answer")
+                    .contains("not started. See: systemctl status vmguard");
+        } finally {
+            b.host.sh("cp /root/good.yaml /etc/vmguard/vmguard.yaml; systemctl start vmguard")
+                    .mustSucceed();
+            b.awaitReady();
+        }
+    }
+
+    @Test
+    void withoutItsLeaseDirectoryAHostRefusesStartsAndSaysWhy() {
+        String disk = HOSTS.disk("unmounted");
+        a.host.sh("systemctl stop vmguard").mustSucceed();
+        a.unmountLeases();
+        try {
+            a.host.sh("systemctl start vmguard").mustSucceed();
+            assertThat(create(a, "unlucky", disk).mustFail().stderr())
+                    .contains("vmguard: unlucky: this host is not a member of the lease directory now")
+                    .contains("This host has been a member of a lockspace in /leases: is it mounted?");
+            assertThat(a.host.sh("ls -A /leases").stdout())
+                    .as("no lockspace made beside the real one")
+                    .isEmpty();
+
+            a.host.sh("rmdir /leases && systemctl restart vmguard").mustSucceed();
+            assertThat(create(a, "unlucky", disk).mustFail().stderr())
+                    .contains("the lease directory does not exist")
+                    .contains("Not started. See: vmguard status");
+        } finally {
+            a.mountLeases();
+            a.awaitReady();
+        }
+        create(a, "lucky", disk).mustSucceed();
+    }
+
+    // ---- domains without their leases
+
+    @Test
+    void aDomainFoundOnADiskOfAnotherHostIsReportedOrDestroyed() {
+        String disk = HOSTS.disk("twice");
+        create(a, "rightful", disk).mustSucceed();
+        b.host.sh("systemctl stop vmguard && chmod -x " + HOOK).mustSucceed();
+        create(b, "stray", disk).mustSucceed();
+        b.host.sh("chmod +x " + HOOK + " && systemctl start vmguard").mustSucceed();
+        int pid = qemu(b, "stray");
+
+        String problem = "vda (file:" + disk + ") is in use by domain rightful on host node-a";
+        Eventually.await("the problem in the status", SOON, () -> b.status().contains("PROBLEM: vmguard: " + problem));
+        assertThat(b.status())
+                .contains("It runs all the same")
+                .contains("NOT HELD")
+                .contains("domain stray is not fully protected");
+        assertThat(b.host.journal("vmguard")).contains("RUNS UNPROTECTED").contains(problem);
+        assertThat(qemu(b, "stray")).isEqualTo(pid);
+
+        b.host.sh("echo 'on_unprotected: destroy' >> /etc/vmguard/vmguard.yaml; systemctl restart vmguard")
+                .mustSucceed();
+        try {
+            Eventually.await("stray to be destroyed", SOON, () -> !b.hasQemu("stray"));
+        } finally {
+            b.host.sh("sed -i /on_unprotected/d /etc/vmguard/vmguard.yaml; systemctl restart vmguard")
+                    .mustSucceed();
+        }
+        assertThat(b.host.journal("vmguard")).contains("somebody else holds its disk and on_unprotected is destroy");
+        b.awaitReady();
+        HOSTS.assertTaken(disk, "rightful", a);
+    }
+
+    // ---- libvirtd
+
+    @Test
+    void aLibvirtdThatIsRestartedOrKilledChangesNothingForADomain() {
+        String disk = HOSTS.disk("libvirtd");
+        create(b, "steady", disk).mustSucceed();
+        int pid = qemu(b, "steady");
+        int round = 0;
+        for (String end : List.of("systemctl restart libvirtd", "systemctl kill -s KILL libvirtd")) {
+            String before = mainPid(b, "libvirtd");
+            b.host.sh(end).mustSucceed();
+            Eventually.await(
+                    "a new libvirtd after " + end,
+                    SOON,
+                    () -> !mainPid(b, "libvirtd").equals(before));
+            HOSTS.assertTaken(disk, "steady", b);
+            assertThat(qemu(b, "steady")).isEqualTo(pid);
+            eventsArriveAgain("unasked" + ++round);
+        }
+        b.host.virsh("destroy", "steady").mustSucceed();
+        assertFreesAtOnce(a, disk);
+    }
+
+    /** Nothing but an event tells the agent so soon of a start that went past the hook. */
+    private void eventsArriveAgain(String domain) {
+        Eventually.await("a connection to libvirt", SOON, () -> b.statusJson().contains("\"connected\":true"));
+        String disk = HOSTS.disk(domain);
+        b.host.sh("chmod -x " + HOOK).mustSucceed();
+        create(b, domain, disk).mustSucceed();
+        b.host.sh("chmod +x " + HOOK).mustSucceed();
+        b.awaitLeases(domain, 1, BY_EVENT);
+    }
+
+    @Test
+    void aDomainDiesInTimeEvenIfLibvirtdHangsWhenItsLeaseIsLost() {
+        String disk = HOSTS.disk("hung");
+        create(a, "doomed", disk).mustSucceed();
+        a.host.sh("systemctl kill -s STOP libvirtd").mustSucceed();
+        try {
+            a.leaseDirectory("stall");
+            long stalledNanos = System.nanoTime();
+            Eventually.await(
+                    "the QEMU of doomed to be gone", LOST.plus(DESTROY).plus(SOON), () -> !a.hasQemu("doomed"));
+            Duration gone = Duration.ofNanos(System.nanoTime() - stalledNanos);
+            // The last renewal began before the stall, so 8 T and the time for libvirt count from the stall at the
+            // latest.
+            assertThat(gone).isLessThan(LOST.plus(DESTROY).plus(KILL_SLACK));
+            assertThat(a.host.journal("vmguard")).contains("SIGKILL to domain doomed");
+        } finally {
+            a.host.sh("systemctl kill -s CONT libvirtd").mustSucceed();
+            a.leaseDirectory("ok");
+        }
+        a.awaitReady();
+        Eventually.await(
+                "libvirt to see that doomed is gone",
+                SOON,
+                () -> a.host.runningDomains().isEmpty());
+        create(a, "again", disk).mustSucceed();
+    }
+
+    // ---- the host
+
+    @Test
+    void anAutostartedDomainRunsWithItsLeaseAfterABoot() {
+        String disk = HOSTS.disk("autostart");
+        b.host.sh("test-domain boots --file " + disk
+                        + " | virsh define /dev/stdin; virsh autostart boots; virsh start boots")
+                .mustSucceed();
+        b.host.powerOff();
+        b.host.powerOn();
+        b.host.awaitUp();
+        Eventually.await(
+                "the domain to run again",
+                LOST.plus(SOON),
+                () -> b.host.runningDomains().contains("boots"));
+        b.awaitLeases("boots", 1, SOON);
+        assertThat(micros(b, "libvirtd", "ExecMainStartTimestampMonotonic"))
+                .as("libvirtd starts its domains when the agent is ready")
+                .isGreaterThanOrEqualTo(micros(b, "vmguard", "ActiveEnterTimestampMonotonic"));
+        HOSTS.assertTaken(disk, "boots", b);
+    }
+
+    // ---- looking at hosts
+
+    /** Somebody on a host tries to start a disk under another name, over and over, until it is closed. */
+    private record Siege(GuardedHost host, Running loop) implements AutoCloseable {
+        static Siege start(GuardedHost host, String disk) {
+            host.host.sh("rm -f /run/siege-over").mustSucceed();
+            String script = "until [ -e /run/siege-over ]; do test-domain siege --file " + disk
+                    + " | virsh -q create /dev/stdin 2>&1 && echo WON; done | grep -v 'Failed to create'";
+            return new Siege(host, host.host.spawn("sh", "-c", script));
+        }
+
+        /** Every try so far was refused for the same reason. Ends the siege. */
+        void assertAllRefused(String byDomain, GuardedHost onHost) {
+            close();
+            List<String> said =
+                    new ArrayList<>(loop.awaitEnd(SOON).stdout().lines().toList());
+            said.removeIf(String::isBlank);
+            assertThat(said)
+                    .isNotEmpty()
+                    .allMatch(line ->
+                            line.contains("is in use by domain " + byDomain + " on host " + onHost.host.name()));
+        }
+
+        @Override
+        public void close() {
+            host.host.sh("touch /run/siege-over").mustSucceed();
+        }
+    }
+
+    private static int qemu(GuardedHost host, String domain) {
+        int pid = Integer.parseInt(host.host
+                .sh("cat /run/libvirt/qemu/" + domain + ".pid")
+                .mustSucceed()
+                .stdout()
+                .strip());
+        assertThat(host.hasQemu(domain)).as("%s runs", domain).isTrue();
+        return pid;
+    }
+
+    private static String mainPid(GuardedHost host, String unit) {
+        return property(host, unit, "MainPID");
+    }
+
+    private static long micros(GuardedHost host, String unit, String property) {
+        return Long.parseLong(property(host, unit, property));
+    }
+
+    private static String property(GuardedHost host, String unit, String property) {
+        return host.host
+                .run("systemctl", "show", "-p", property, "--value", unit)
+                .mustSucceed()
+                .stdout()
+                .strip();
+    }
+}

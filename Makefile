@@ -5,12 +5,13 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test deb bench format clean
+.PHONY: help run test deb rpm bench format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
-	@echo 'make test    everything: unit tests, real sanlock, two hosts with the built package (root or sudo)'
+	@echo 'make test    everything: unit tests, real sanlock, two hosts with the built packages (root or sudo)'
 	@echo 'make deb     target/vmguard_VERSION_all.deb'
+	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
 	@echo 'make bench   start times beside libvirt alone, libvirt-sanlock and virtlockd'
 	@echo 'make format  put the sources into the form that the build asks for'
 	@echo 'make clean'
@@ -25,9 +26,16 @@ deb:
 	$(PACKAGE) -pl agent -am
 	packaging/deb/build.sh
 
+rpm:
+	@scripts/install-deps.sh rpm
+	$(PACKAGE) -pl agent -am
+	packaging/rpm/build.sh
+
 test:
 	@test/infra/install-deps.sh
 	$(MAKE) --no-print-directory deb
+	@scripts/install-deps.sh rpm
+	packaging/rpm/build.sh
 	@# One shell: what docker-up.sh prints is the environment of the tests.
 	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
 	test/infra/build-images.sh; \

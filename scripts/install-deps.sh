@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# install-deps.sh build|run|deb: install, with apt, what that make target needs and this machine lacks. Asks apt nothing
-# when all is there. (What the tests need beyond this: test/infra/install-deps.sh.)
+# install-deps.sh build|run|deb|rpm: install, with apt, what that make target needs and this machine lacks; `build` and
+# `rpm` also with dnf. Asks neither anything when all is there. (What the tests need beyond this:
+# test/infra/install-deps.sh.)
 set -eu
 
-usage='usage: install-deps.sh build|run|deb'
+usage='usage: install-deps.sh build|run|deb|rpm'
 target=${1:?$usage}
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -28,7 +29,7 @@ case $(uname -m) in
     *) qemu=qemu-system emulator=qemu-system-$(uname -m) ;;
 esac
 
-case $target in build | run | deb) ;; *) say "$usage"; exit 2 ;; esac
+case $target in build | run | deb | rpm) ;; *) say "$usage"; exit 2 ;; esac
 jdk_ok || need jdk
 have mvn || need maven
 case $target in
@@ -43,10 +44,13 @@ case $target in
         have dpkg-buildpackage || need dpkg-dev
         have dh || need debhelper
         ;;
+    rpm) have rpmbuild || need rpm ;;
 esac
 [ -n "$missing" ] || exit 0
 
-have apt-get || { say "missing:$missing. There is no apt-get here: install them by hand"; exit 1; }
+installer=apt-get
+have apt-get || case $target in build | rpm) installer=dnf ;; esac
+have "$installer" || { say "missing:$missing. There is no $installer here: install them by hand"; exit 1; }
 if [ "$(id -u)" -eq 0 ]; then
     root() { "$@"; }
 elif have sudo; then
@@ -55,6 +59,21 @@ else
     say "missing:$missing. Run this as root, or install sudo"
     exit 1
 fi
+
+if [ "$installer" = dnf ]; then
+    set --
+    for item in $missing; do
+        case $item in
+            jdk) item='java-devel >= 1:17' ;;
+            rpm) item=rpm-build ;;
+        esac
+        set -- "$@" "$item"
+    done
+    say "installing: $*"
+    root dnf -y install "$@" >&2
+    exit 0
+fi
+
 # Others may be installing as well, unattended-upgrades for one: wait for them, within bounds.
 apt_get() { root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" >&2; }
 candidate() { apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'; }

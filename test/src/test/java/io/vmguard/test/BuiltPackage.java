@@ -9,18 +9,27 @@ import java.util.Comparator;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/** The Debian package that {@code make deb} has built from this checkout. */
+/** The packages that {@code make deb} and {@code make rpm} have built from this checkout. */
 final class BuiltPackage {
     private BuiltPackage() {}
 
-    /** The newest one, if there is any. */
+    /** The newest Debian package, if there is any. */
     static Optional<Path> find() {
+        return newest("vmguard_.*_all\\.deb");
+    }
+
+    /** The newest RPM, if there is any. */
+    static Optional<Path> findRpm() {
+        return newest("vmguard-.*\\.noarch\\.rpm");
+    }
+
+    private static Optional<Path> newest(String pattern) {
         Path target = Path.of("..", "target").toAbsolutePath().normalize();
         if (!Files.isDirectory(target)) {
             return Optional.empty();
         }
         try (Stream<Path> files = Files.list(target)) {
-            return files.filter(f -> f.getFileName().toString().matches("vmguard_.*_all\\.deb"))
+            return files.filter(f -> f.getFileName().toString().matches(pattern))
                     .max(Comparator.comparing(f -> f.toFile().lastModified()));
         } catch (IOException e) {
             throw new UncheckedIOException(e);

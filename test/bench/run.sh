@@ -3,7 +3,7 @@
 #
 # run.sh: what a lock manager costs the start and the end of a domain. Prints, from one run on this machine, the times of
 # `virsh create` and `virsh destroy` without a lock manager, with libvirt-sanlock, with virtlockd and with vmguard; then
-# what vmguard's agent needs to start, its memory, and the times of its command line. About 4 minutes. Root or sudo.
+# what vmguard's agent needs to start, its memory, and the times of its command line. Less than 5 minutes. Root or sudo.
 #
 #   VMGUARD_BENCH_CYCLES   cycles per line of the table (default 15; at least 10 give a usable median)
 #   VMGUARD_BENCH_DEB      package to measure instead of what this tree builds
@@ -18,7 +18,9 @@ starts=5
 # Both shared-storage lock managers get the same; it changes nothing in the cycles but how often they renew.
 io_timeout_s=1
 # After each cycle, so that what a lock manager does in the background is over when the next variant's turn comes.
-pause_s=0.4
+pause_s=0.3
+# Longer than any pool of the agent keeps an idle thread.
+idle_s=65
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -95,9 +97,9 @@ while [ "$round" -lt "$cycles" ]; do
     round=$((round + 1))
 done
 
+load=$(cut -d ' ' -f 1-3 /proc/loadavg)
 say "vmguard's agent"
-# Idle: what the cycles left behind is over.
-sleep 5
+sleep "$idle_s"
 in_host vmguard memory >"$work/memory"
 i=0
 while [ "$i" -lt "$starts" ]; do
@@ -132,7 +134,9 @@ awk_functions='
     }
 '
 
-printf '\nvirsh create and destroy, ms: median (least-most) of %s; ratio of the sums'\'' medians to none\n\n' "$cycles"
+printf '\n%s CPUs, load average afterwards %s: the quieter the machine, the more a difference of some ms means.\n' \
+    "$(nproc)" "$load"
+printf 'virsh create and destroy, ms: median (least-most) of %s; ratio of the sums'\'' medians to none\n\n' "$cycles"
 awk -v variants="$variants" -v domains="$domains" "$awk_functions"'
     { create[$1, $2] = create[$1, $2] " " $3; destroy[$1, $2] = destroy[$1, $2] " " $4
       sum[$1, $2] = sum[$1, $2] " " $3 + $4 }
@@ -150,7 +154,7 @@ awk -v variants="$variants" -v domains="$domains" "$awk_functions"'
     }' "$work/cycles"
 
 printf '\nvmguard'\''s agent and command line: median (least-most) of %s\n\n' "$starts"
-awk -v wait_ms=$((2000 * io_timeout_s)) "$awk_functions"'
+awk -v wait_ms=$((2000 * io_timeout_s)) -v idle_s="$idle_s" "$awk_functions"'
     FILENAME ~ /starts$/ { socket = socket " " $1; ready = ready " " $2 - wait_ms; first = first " " $3 }
     FILENAME ~ /cli$/ { status = status " " $1; explain = explain " " $2 }
     FILENAME ~ /memory$/ { rss = $1 / 1024 }
@@ -160,5 +164,5 @@ awk -v wait_ms=$((2000 * io_timeout_s)) "$awk_functions"'
         printf "%-62s%s ms\n", "virsh create of one disk, the first after that", cell(first)
         printf "%-62s%s ms\n", "vmguard status", cell(status)
         printf "%-62s%s ms\n", "vmguard explain, one disk", cell(explain)
-        printf "%-62s%5.1f MiB\n", "resident memory of the agent, idle after the cycles above", rss
+        printf "%-62s%5.1f MiB\n", "resident memory of the agent, idle for " idle_s " s after the cycles", rss
     }' "$work/starts" "$work/cli" "$work/memory"

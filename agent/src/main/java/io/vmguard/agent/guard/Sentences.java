@@ -27,7 +27,7 @@ final class Sentences {
         boolean here = self.isPresent() && self.get().equals(held.owner());
         note.ifPresent(
                 n -> text.append("domain ").append(OneLine.of(n.domainName())).append(" on "));
-        text.append("host ").append(host(held, note)).append(here ? " (this host)" : "");
+        text.append(host(held, note)).append(here ? " (this host)" : "");
         note.ifPresent(n -> text.append(since(n)));
         if (held.shared()) {
             text.append(", in shared mode");
@@ -48,9 +48,9 @@ final class Sentences {
     private static String host(AcquireResult.HeldBy held, Optional<LeaseNote> note) {
         String id = "host id " + held.owner().hostId();
         if (note.isPresent()) {
-            return OneLine.of(note.get().hostName());
+            return "host " + OneLine.of(note.get().hostName());
         }
-        return held.hostName().isEmpty() ? id : OneLine.of(HostIdentity.nodeOf(held.hostName())) + ", " + id;
+        return held.hostName().isEmpty() ? id : "host " + OneLine.of(HostIdentity.nodeOf(held.hostName())) + ", " + id;
     }
 
     private static String life(AcquireResult.HeldBy held) {
@@ -106,7 +106,7 @@ final class Sentences {
 
     /** The same about a domain that runs without having been asked for. */
     static String runsAllTheSame(String refusal) {
-        return refusal.replace(" Not started.", " It runs all the same.");
+        return refusal.replaceFirst("^vmguard: ", "").replace(" Not started.", " It runs all the same.");
     }
 
     static String seconds(Optional<Duration> duration) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.status;
 
+import io.vmguard.agent.derive.OneLine;
 import java.io.PrintWriter;
 import java.util.Locale;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** A status report for people. */
@@ -81,7 +81,7 @@ public final class StatusText {
                         lease.target() + (lease.identity().isEmpty() ? "" : " (" + lease.identity() + ")"),
                         lease.held() ? "held for " + lease.ageSeconds() + " s, lease " + lease.resource() : "NOT HELD");
             }
-            line("%s", domain.problems().stream().map(p -> "    PROBLEM: " + p).collect(Collectors.joining("\n")));
+            domain.problems().forEach(problem -> line("    PROBLEM: %s", problem));
         }
     }
 
@@ -89,8 +89,9 @@ public final class StatusText {
         return value == null ? "?" : String.format(Locale.ROOT, "%.0f s", value);
     }
 
+    /** Names come from other hosts' records and from domain XML: they must not steer the terminal. */
     private void line(String format, @Nullable Object... values) {
-        String text = String.format(Locale.ROOT, format, values).stripTrailing();
+        String text = OneLine.of(String.format(Locale.ROOT, format, values)).stripTrailing();
         if (!text.isEmpty()) {
             out.println(text);
         }

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.status;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.vmguard.agent.testing.SampleReport;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+
+/** The shape that other programs read, laid down in {@code status/report.json}, and its form for people. */
+class StatusReportTest {
+    private final ObjectMapper json = new ObjectMapper();
+
+    @Test
+    void jsonHasTheShapeThatWasLaidDown() throws IOException {
+        assertThat(json.valueToTree(SampleReport.of(true)).toPrettyString()).isEqualTo(golden().toPrettyString());
+    }
+
+    @Test
+    void laidDownShapeIsReadBackAndKeysOfALaterVersionDoNotMatter() throws IOException {
+        ObjectNode later = golden();
+        later.put("new_key", "x");
+        ((ObjectNode) later.get("agent")).put("new_key", "x");
+        ObjectMapper reader = new ObjectMapper().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
+        assertThat(reader.treeToValue(later, StatusReport.class)).isEqualTo(SampleReport.of(true));
+    }
+
+    @Test
+    void absentValuesAreLeftOut() {
+        assertThat(json.valueToTree(SampleReport.of(false)).get("lockspace").fieldNames())
+                .toIterable()
+                .doesNotContain("host_id", "generation", "renewed_seconds_ago", "lost_in_seconds");
+    }
+
+    @Test
+    void textOfAMemberSaysWhatThePeopleNeed() {
+        assertThat(text(SampleReport.of(true))).isEqualTo("""
+                vmguard 0.1.0 on node-a, mode enforce, ready
+                lockspace __LIBVIRT__DISKS__ in /var/lib/vmguard/leases: member
+                  host id 1, generation 7, renewed 3 s ago; domains are stopped in 77 s unless a renewal succeeds
+                  io_timeout 10 s; others may take our leases after 140 s of silence
+                libvirt qemu:///system: NOT CONNECTED, cannot connect
+                hosts:
+                  ID   HOST                         STATUS   LAST SEEN    LEASES CAN BE TAKEN
+                  1    node-a (this host)           live     3 s ago      -
+                  2    node-b                       fail     91 s ago     in 50 s if it stays silent
+                domains:
+                  demo1 (6f1c1c1e-0f0e-4a54-9c55-0d6a4f0f9a01) running, pid 1234
+                    vda (rbd:rbd/vm1)                            held for 42 s, lease rbd-746858f073523546f745135cf50b4e21edac40f0
+                    vdb (file:/b)                                NOT HELD
+                    PROBLEM: vdb is in use elsewhere
+                WARNING: domain demo1 is not fully protected
+                """);
+    }
+
+    @Test
+    void textOfAHostThatIsNotReadySaysSoFirst() {
+        assertThat(text(SampleReport.of(false)).lines())
+                .startsWith(
+                        "vmguard 0.1.0 on node-a, mode enforce, NOT READY: starts are refused",
+                        "lockspace __LIBVIRT__DISKS__ in /var/lib/vmguard/leases: joining, no such directory:"
+                                + " /var/lib/vmguard/leases");
+    }
+
+    @Test
+    void namesFromElsewhereCannotSteerTheTerminal() {
+        StatusReport good = SampleReport.of(true);
+        String evil = "x\n\u001b[2J\u009b\u202e";
+        StatusReport report = new StatusReport(
+                1,
+                good.agent(),
+                true,
+                good.lockspace(),
+                good.libvirt(),
+                List.of(new StatusReport.Host(1, 7, evil, evil, evil, true, 3.2, null)),
+                List.of(new StatusReport.Domain(
+                        evil,
+                        evil,
+                        evil,
+                        1,
+                        List.of(new StatusReport.Lease(evil, evil, evil, true, 0, 0)),
+                        List.of(evil))),
+                List.of(evil));
+        assertThat(text(report).codePoints()).allMatch(c -> c == '\n' || c >= ' ' && c < 127);
+        assertThat(text(report).lines()).hasSize(text(good).lines().toList().size() - 2);
+    }
+
+    private static String text(StatusReport report) {
+        StringWriter out = new StringWriter();
+        PrintWriter printer = new PrintWriter(out);
+        new StatusText(printer).print(report);
+        printer.flush();
+        return out.toString();
+    }
+
+    private ObjectNode golden() throws IOException {
+        try (InputStream in =
+                Objects.requireNonNull(StatusReportTest.class.getResourceAsStream("/status/report.json"))) {
+            return (ObjectNode) json.readTree(in);
+        }
+    }
+}

@@ -206,6 +206,11 @@ public final class HookHandler extends Handler.Abstract {
         response.setStatus(status);
         response.getHeaders().put(HttpHeader.CONTENT_TYPE, type);
         response.getHeaders().put(HttpHeader.CONTENT_LENGTH, body.length);
+        boolean decided = status == 200 || status == 409 || status == 503;
+        if (!decided) {
+            // The body may not have been read, and then it cannot be told from a next request.
+            response.getHeaders().put(HttpHeader.CONNECTION, "close");
+        }
         response.write(true, ByteBuffer.wrap(body), callback);
     }
 

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
@@ -63,22 +64,30 @@ public final class HookServer implements AutoCloseable {
         Path directory = Objects.requireNonNull(socket.toAbsolutePath().getParent(), "a socket has a directory");
         Files.createDirectories(
                 directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-x---")));
-        Files.deleteIfExists(socket);
+        Optional<GroupPrincipal> admitted = group.isPresent() ? Optional.of(principal(group.get())) : Optional.empty();
         try {
+            Files.deleteIfExists(socket);
             server.start();
         } catch (Exception e) {
-            throw new IOException("cannot listen on " + socket + ": " + e.getMessage(), e);
+            close();
+            throw new IOException("cannot listen on " + socket + ": " + e, e);
         }
         Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-rw----"));
-        if (group.isPresent()) {
-            giveToGroup(socket, group.get());
-            giveToGroup(directory, group.get());
+        if (admitted.isPresent()) {
+            giveToGroup(socket, admitted.get());
+            giveToGroup(directory, admitted.get());
         }
     }
 
-    private static void giveToGroup(Path path, String name) throws IOException {
-        GroupPrincipal principal =
-                path.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByGroupName(name);
+    private GroupPrincipal principal(String name) throws IOException {
+        try {
+            return socket.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByGroupName(name);
+        } catch (UserPrincipalNotFoundException e) {
+            throw new IOException("socket_group: there is no group " + name, e);
+        }
+    }
+
+    private static void giveToGroup(Path path, GroupPrincipal principal) throws IOException {
         PosixFileAttributeView view = Files.getFileAttributeView(path, PosixFileAttributeView.class);
         view.setGroup(principal);
     }

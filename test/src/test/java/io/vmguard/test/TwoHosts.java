@@ -71,6 +71,10 @@ final class TwoHosts implements BeforeAllCallback, AfterEachCallback, AfterAllCa
                 .sh("for d in $(virsh list --name); do virsh destroy $d; done;"
                         + " for d in $(virsh list --all --name); do virsh undefine --managed-save $d; done")
                 .mustSucceed());
+        both().forEach(host -> Eventually.await(
+                "no domain to be left on " + host.host.name(),
+                SETTLED,
+                () -> host.statusJson().contains("\"domains\":[]")));
         Eventually.await("every lease to be free on disk", SETTLED, this::allFree);
     }
 

@@ -719,6 +719,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     private void decideFound(Run run) {
         if (run.refused.isEmpty()) {
+            LOG.info("{} runs and holds {}", run, labels(run));
             run.conflicts = List.of();
             reportProblems(run);
             return;

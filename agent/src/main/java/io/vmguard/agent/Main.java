@@ -7,8 +7,10 @@ import io.vmguard.lease.time.WrapsThePlatform;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
 
 /** The executable {@code vmguard}. */
 @Command(
@@ -18,6 +20,12 @@ import picocli.CommandLine.ScopeType;
         synopsisSubcommandLabel = "COMMAND")
 @WrapsThePlatform // it alone ends the process
 public final class Main implements Runnable {
+    private static final int BUG = 70; // EX_SOFTWARE of sysexits.h: no command's own code
+
+    @Spec
+    @SuppressWarnings("NullAway.Init") // picocli sets it before it calls
+    private CommandSpec spec;
+
     @Option(
             names = {"-h", "--help"},
             usageHelp = true,
@@ -51,14 +59,14 @@ public final class Main implements Runnable {
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setExecutionExceptionHandler((e, command, parsed) -> {
             command.getErr().println("vmguard: internal error: " + e);
-            return CommandLine.ExitCode.SOFTWARE;
+            return BUG;
         });
         return line;
     }
 
     @Override
     public void run() {
-        commandLine().usage(System.out);
+        spec.commandLine().usage(spec.commandLine().getOut());
     }
 
     /** {@code vmguard 1.2.3}. */

@@ -3,6 +3,7 @@ package io.vmguard.agent.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.config.ConfigLoader;
@@ -66,8 +67,19 @@ public final class StatusCommand implements Callable<Integer> {
             description = "The agent's socket (default: from the configuration).")
     private @Nullable Path socket;
 
+    private final Duration limit;
+
+    public StatusCommand() {
+        this(LIMIT);
+    }
+
+    /** @param limit how long the agent may take to answer */
+    StatusCommand(Duration limit) {
+        this.limit = limit;
+    }
+
     @Override
-    public Integer call() throws JsonProcessingException {
+    public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
         PrintWriter err = spec.commandLine().getErr();
         Path path;
@@ -81,15 +93,15 @@ public final class StatusCommand implements Callable<Integer> {
             return BAD_CONFIG;
         }
         String body;
+        StatusReport report;
         try {
-            body = new AgentClient(path, LIMIT).get("/v1/status");
+            body = new AgentClient(path, limit).get("/v1/status");
+            report = parse(body);
         } catch (IOException e) {
             err.println("vmguard: the agent does not answer on " + path + ": " + e.getMessage()
                     + ". Is it running? systemctl status vmguard");
             return NO_AGENT;
         }
-        ObjectMapper json = new ObjectMapper().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
-        StatusReport report = json.readValue(body, StatusReport.class);
         if (format == Format.json) {
             out.print(body);
         } else {
@@ -97,5 +109,25 @@ public final class StatusCommand implements Callable<Integer> {
         }
         out.flush();
         return report.ready() ? 0 : NOT_READY;
+    }
+
+    private static StatusReport parse(String body) throws IOException {
+        ObjectMapper json = new ObjectMapper().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
+        JsonNode document;
+        try {
+            document = json.readTree(body);
+            boolean whole = document.path("agent").isObject()
+                    && document.path("lockspace").isObject()
+                    && document.path("libvirt").isObject()
+                    && document.path("hosts").isArray()
+                    && document.path("domains").isArray()
+                    && document.path("warnings").isArray();
+            if (whole) {
+                return json.treeToValue(document, StatusReport.class);
+            }
+        } catch (JsonProcessingException e) {
+            throw new IOException("the answer is not a status", e);
+        }
+        throw new IOException("the answer is not a status");
     }
 }

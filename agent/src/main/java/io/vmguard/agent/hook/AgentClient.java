@@ -47,7 +47,7 @@ public final class AgentClient {
         try {
             return body(reply.get(limit.toMillis(), TimeUnit.MILLISECONDS));
         } catch (TimeoutException e) {
-            throw new IOException("no answer within " + limit.toSeconds() + " s", e);
+            throw new IOException("no answer within " + limit.toMillis() / 1000.0 + " s", e);
         } catch (ExecutionException e) {
             Throwable cause = e.getCause();
             throw new IOException(cause == null ? "failed" : String.valueOf(cause.getMessage()), e);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+/** The executable as a whole: help, mistakes, and an agent that must not start. */
+class MainTest {
+    @TempDir
+    private Path dir;
+
+    private final StringWriter out = new StringWriter();
+    private final StringWriter err = new StringWriter();
+
+    private int run(String... arguments) {
+        return Main.commandLine()
+                .setOut(new PrintWriter(out, true))
+                .setErr(new PrintWriter(err, true))
+                .execute(arguments);
+    }
+
+    @Test
+    void helpNamesEveryCommand() {
+        assertThat(run("--help")).isZero();
+        assertThat(out.toString())
+                .startsWith("Usage: vmguard")
+                .contains("  agent ", "  status ", "  explain ")
+                .contains("One disk, one writer");
+    }
+
+    @Test
+    void withoutACommandTheHelpIsShown() {
+        assertThat(run()).isZero();
+        assertThat(out.toString()).startsWith("Usage: vmguard");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"agent", "status", "explain"})
+    void everyCommandHasHelpWithItsExitCodes(String command) {
+        assertThat(run(command, "--help")).isZero();
+        assertThat(out.toString()).startsWith("Usage: vmguard " + command).contains("Exit codes:");
+    }
+
+    @Test
+    void versionIsOneLine() {
+        assertThat(run("--version")).isZero();
+        assertThat(out.toString()).matches("vmguard \\S+\\R");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"statsu", "--frobnicate"})
+    void unknownWordIsWrongUsage(String word) {
+        assertThat(run(word)).isEqualTo(2);
+        assertThat(err.toString()).contains(word);
+    }
+
+    @Test
+    void agentWithABadConfigurationPrintsEveryProblemAndStartsNothing() throws IOException {
+        Path run = dir.resolve("run");
+        Path config = Files.writeString(
+                dir.resolve("vmguard.yaml"),
+                "mod: observe\nio_timeout: soon\nhost_id: 5000\nruntime_dir: " + run + "\nsocket: "
+                        + run.resolve("agent.sock") + "\nstate_dir: " + dir.resolve("state") + "\nlease_dir: "
+                        + dir.resolve("leases") + "\n");
+        assertThat(run("agent", "--config", config.toString())).isEqualTo(78);
+        assertThat(err.toString()).contains("mod", "mode", "io_timeout", "host_id");
+        assertThat(err.toString().lines().toList())
+                .hasSize(4)
+                .allMatch(line -> line.startsWith("vmguard: "))
+                .last()
+                .isEqualTo("vmguard: not started: the configuration is wrong");
+        try (Stream<Path> files = Files.list(dir)) {
+            assertThat(files).isEqualTo(List.of(config)).isNotEmpty();
+        }
+    }
+
+    @Test
+    void agentThatCannotUseItsDirectoriesSaysWhichAndIsOne() throws IOException {
+        Path file = Files.writeString(dir.resolve("file"), "");
+        Path config = Files.writeString(
+                dir.resolve("vmguard.yaml"),
+                "runtime_dir: " + file.resolve("run") + "\nsocket: " + dir.resolve("agent.sock") + "\nstate_dir: "
+                        + file.resolve("state") + "\nlease_dir: " + dir.resolve("leases") + "\n");
+        assertThat(run("agent", "--config", config.toString())).isEqualTo(1);
+        assertThat(err.toString().lines())
+                .singleElement()
+                .satisfies(line -> assertThat(line)
+                        .startsWith("vmguard: not started: " + file)
+                        .endsWith("Not a directory"));
+        assertThat(dir.resolve("agent.sock")).doesNotExist();
+    }
+
+    @Test
+    void mistakeOfOursIsSaidToBeOneAndHasACodeOfItsOwn() {
+        CommandLine line = Main.commandLine();
+        line.addSubcommand("broken", new Broken());
+        line.setErr(new PrintWriter(err, true));
+        assertThat(line.execute("broken")).isEqualTo(70);
+        assertThat(err.toString()).contains("vmguard: internal error: java.lang.IllegalStateException: oops");
+    }
+
+    @CommandLine.Command
+    private static final class Broken implements Runnable {
+        @Override
+        public void run() {
+            throw new IllegalStateException("oops");
+        }
+    }
+}

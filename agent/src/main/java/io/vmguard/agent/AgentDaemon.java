@@ -43,15 +43,18 @@ import org.apache.logging.log4j.Logger;
 final class AgentDaemon implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(AgentDaemon.class);
     private static final Duration VOLUME_LIMIT = Duration.ofSeconds(5);
-    /** Lists, lookups and destroys under way; more of them wait. */
-    private static final int SLOW_THREADS = 64;
+    /** As many calls as libvirt serves us at a time: four connections with five calls each, and a list. */
+    private static final int HYPERVISOR_THREADS = 21;
+
+    private static final int LOOKUP_THREADS = 8;
 
     private final AgentConfig config;
     private final ReadinessSocket readiness;
     private final LeaseEngine engine;
     private final LibvirtHypervisor hypervisor;
     private final LinuxQemuProcesses processes;
-    private final ThreadPoolExecutor slowCalls;
+    private final ThreadPoolExecutor hypervisorCalls;
+    private final ThreadPoolExecutor lookups;
     private final DomainGuard guard;
     private final HookServer server;
     private final CountDownLatch stopped = new CountDownLatch(1);
@@ -77,13 +80,8 @@ final class AgentDaemon implements AutoCloseable {
         this.engine = LeaseEngine.open(settings, config.leaseDir(), random, relay);
         this.hypervisor = new LibvirtHypervisor(config.libvirtUri());
         this.processes = LinuxQemuProcesses.start(LinuxQemuProcesses.DEFAULT_PID_DIRECTORY);
-        this.slowCalls = new ThreadPoolExecutor(
-                SLOW_THREADS, SLOW_THREADS, 30, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> {
-                    Thread thread = new Thread(task, "vmguard-slow-call");
-                    thread.setDaemon(true);
-                    return thread;
-                });
-        slowCalls.allowCoreThreadTimeOut(true);
+        this.hypervisorCalls = threads(HYPERVISOR_THREADS, "vmguard-libvirt-call");
+        this.lookups = threads(LOOKUP_THREADS, "vmguard-lookup");
         VolumeResolver volumes = new HypervisorVolumes(hypervisor, VOLUME_LIMIT);
         boolean observe = config.mode() == AgentConfig.Mode.OBSERVE;
         this.guard = new DomainGuard(
@@ -98,13 +96,25 @@ final class AgentDaemon implements AutoCloseable {
                 processes,
                 new ActiveDomains(hypervisor, volumes),
                 clock,
-                slowCalls);
+                hypervisorCalls,
+                lookups);
         relay.guard = guard;
         StatusSource status = new StatusSource(config, identity, engine, hypervisor, guard, clock);
         this.server = new HookServer(
                 config.socket(),
                 config.socketGroup(),
                 new HookHandler(guard, volumes, status, observe, config.hookTimeout()));
+    }
+
+    private static ThreadPoolExecutor threads(int count, String name) {
+        ThreadPoolExecutor pool =
+                new ThreadPoolExecutor(count, count, 30, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> {
+                    Thread thread = new Thread(task, name);
+                    thread.setDaemon(true);
+                    return thread;
+                });
+        pool.allowCoreThreadTimeOut(true);
+        return pool;
     }
 
     /** Starts everything; returns once hooks are answered. */
@@ -143,7 +153,8 @@ final class AgentDaemon implements AutoCloseable {
                     engine.timeouts().renewalFailed().toSeconds());
         }
         engine.close();
-        slowCalls.shutdownNow();
+        hypervisorCalls.shutdownNow();
+        lookups.shutdownNow();
         processes.close();
         LOG.info("stopped");
         stopped.countDown();

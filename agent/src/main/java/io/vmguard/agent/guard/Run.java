@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -99,6 +100,11 @@ final class Run {
 
     boolean holdsAny() {
         return held.containsValue(true);
+    }
+
+    /** Its disks, for messages. */
+    String labels() {
+        return wanted.values().stream().map(w -> w.note().disk()).collect(Collectors.joining(", "));
     }
 
     @Override

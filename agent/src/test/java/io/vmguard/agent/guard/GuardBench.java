@@ -43,6 +43,7 @@ final class GuardBench {
                 processes,
                 new ActiveDomains(hypervisor, TestDomain.NO_POOLS),
                 clock,
+                slowCalls,
                 slowCalls);
         lockspace.listener(guard);
     }

@@ -83,6 +83,7 @@ class HookServerTest {
                 new FakeProcesses(),
                 new ActiveDomains(hypervisor, TestDomain.NO_POOLS),
                 clock,
+                slowCalls,
                 slowCalls);
         lockspace.listener(guard);
         return guard;

@@ -5,6 +5,7 @@ import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /** Where lease areas live: a directory on shared storage. All calls may hang as long as the storage does. */
 public interface LeaseStore {
@@ -28,10 +29,12 @@ public interface LeaseStore {
      * Opens an area that exists, or makes it.
      *
      * @param name file name in the directory
-     * @param fresh the bytes of a new area; the file appears with all of them or not at all
+     * @param areaBytes its size
+     * @param fresh the bytes of a new area, asked for only if there is none: an area is large and nearly always there. The file
+     *     appears with all of them or not at all
      * @param mayCreate false: an absent file is refused
      */
-    Opened open(LeaseName name, byte[] fresh, boolean mayCreate);
+    Opened open(LeaseName name, int areaBytes, Supplier<byte[]> fresh, boolean mayCreate);
 
     /** For messages. */
     String where();

@@ -72,9 +72,12 @@ final class Joiner {
             // lockspace in the
             // empty mount point would cut this host off from all others without a word.
             boolean mayCreate = remembered.isEmpty();
-            byte[] fresh = LeaseArea.lockspace(
-                    LAYOUT, settings.lockspace(), settings.timeouts().ioTimeoutSeconds());
-            LeaseStore.Opened opened = store.open(settings.lockspace(), fresh, mayCreate);
+            LeaseStore.Opened opened = store.open(
+                    settings.lockspace(),
+                    LAYOUT.areaBytes(),
+                    () -> LeaseArea.lockspace(
+                            LAYOUT, settings.lockspace(), settings.timeouts().ioTimeoutSeconds()),
+                    mayCreate);
             if (opened instanceof LeaseStore.Opened.Refused refused) {
                 return new Result.Failed(refused.fault(), explain(refused, mayCreate));
             }

@@ -60,8 +60,11 @@ public final class LeaseEngine implements Lockspace {
     private static final Duration DEADLINE_TICK = Duration.ofMillis(100);
     private static final Duration RETRY_RENEWAL = Duration.ofSeconds(1);
     private static final Duration RETRY_JOIN = Duration.ofSeconds(2);
-    /** Operations at a time, as many as disks in the largest domains; more of them wait. The queue is bounded by the leases of a host. */
-    private static final int MAX_OPERATIONS = 64;
+    /**
+     * Operations at a time; more of them wait, in a queue that is bounded by the leases of a host. Each has an area of 1 MiB or two in
+     * memory, and reads so much that more of them at a time would not be faster.
+     */
+    private static final int MAX_OPERATIONS = 16;
 
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(3);
 

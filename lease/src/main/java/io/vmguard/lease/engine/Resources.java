@@ -393,9 +393,12 @@ final class Resources {
     }
 
     private LeaseStore.Opened open(LeaseName resource) {
-        byte[] fresh =
-                LeaseArea.resource(membership.layout, membership.lockspace, resource, membership.layout.maxHosts());
-        return store.open(resource, fresh, true);
+        return store.open(
+                resource,
+                membership.layout.areaBytes(),
+                () -> LeaseArea.resource(
+                        membership.layout, membership.lockspace, resource, membership.layout.maxHosts()),
+                true);
     }
 
     private void drop(Hold hold) {

@@ -12,6 +12,7 @@ import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.NoteSector;
 import io.vmguard.lease.step.Step;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.Locale;
 import java.util.Optional;
@@ -72,7 +73,8 @@ public final class PaxosAcquire {
     /** Version for which a proposal of ours is on disk and not known to be decided; 0 = none. */
     private long proposedLver;
 
-    private byte[] area = new byte[0];
+    /** The last sector seen; not the whole area, which would stay in memory for as long as the ballot takes. */
+    private byte[] noteSector = new byte[0];
 
     public PaxosAcquire(ResourceContext context) {
         this.context = context;
@@ -84,12 +86,13 @@ public final class PaxosAcquire {
     }
 
     private Step<Result> onArea(byte[] bytes) {
-        area = bytes;
+        int note = (int) context.layout().noteOffset();
+        noteSector = Arrays.copyOfRange(bytes, note, note + context.layout().sectorBytes());
         Decoded<LeaderRecord> decoded = context.decodeLeader(bytes);
-        return decoded.fold(this::onLook, (fault, why) -> failed(fault, why + WAY_OUT));
+        return decoded.fold(leader -> onLook(leader, bytes), (fault, why) -> failed(fault, why + WAY_OUT));
     }
 
-    private Step<Result> onLook(LeaderRecord leader) {
+    private Step<Result> onLook(LeaderRecord leader, byte[] area) {
         if (leader.sectorSize() != context.layout().sectorBytes()
                 || leader.numHosts() > context.layout().maxHosts()) {
             return failed(
@@ -190,8 +193,7 @@ public final class PaxosAcquire {
             // Whoever runs the next ballot will find our proposal and may make us the owner behind our back.
             return failed(LeaseFault.TIMED_OUT, "a proposal of ours is still undecided");
         }
-        Optional<LeaseNote> note =
-                NoteSector.decode(area, (int) context.layout().noteOffset(), leader.owner(), leader.lver());
+        Optional<LeaseNote> note = NoteSector.decode(noteSector, 0, leader.owner(), leader.lver());
         return Step.end(new Result.Held(leader.owner(), delta.resourceName(), sighting, status, note, false));
     }
 

@@ -32,6 +32,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -126,7 +127,7 @@ class LeaseEngineTest {
     /** One file of a store does not answer. */
     private record StuckStore(LeaseStore store, LeaseName stuck, CountDownLatch answers) implements LeaseStore {
         @Override
-        public Opened open(LeaseName name, byte[] fresh, boolean mayCreate) {
+        public Opened open(LeaseName name, int areaBytes, Supplier<byte[]> fresh, boolean mayCreate) {
             if (name.equals(stuck)) {
                 try {
                     answers.await();
@@ -134,7 +135,7 @@ class LeaseEngineTest {
                     Thread.currentThread().interrupt();
                 }
             }
-            return store.open(name, fresh, mayCreate);
+            return store.open(name, areaBytes, fresh, mayCreate);
         }
 
         @Override

@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
 
 /**
@@ -52,10 +53,10 @@ public final class LeaseDirectory implements LeaseStore {
     }
 
     @Override
-    public Opened open(LeaseName name, byte[] fresh, boolean mayCreate) {
+    public Opened open(LeaseName name, int areaBytes, Supplier<byte[]> fresh, boolean mayCreate) {
         Path file = directory.resolve(name.value());
         for (int attempt = 1; ; attempt++) {
-            Opened opened = openOnce(file, fresh, mayCreate);
+            Opened opened = openOnce(file, areaBytes, fresh, mayCreate);
             boolean perhapsUnderWay = opened instanceof Opened.Refused refused
                     && (refused.fault() == LeaseFault.SHORT || refused.fault() == LeaseFault.MAGIC);
             if (!perhapsUnderWay || attempt == CREATION_TRIES || !young(file)) {
@@ -65,7 +66,7 @@ public final class LeaseDirectory implements LeaseStore {
         }
     }
 
-    private Opened openOnce(Path file, byte[] fresh, boolean mayCreate) {
+    private Opened openOnce(Path file, int areaBytes, Supplier<byte[]> fresh, boolean mayCreate) {
         boolean created = false;
         try {
             if (!Files.isDirectory(directory)) {
@@ -79,14 +80,14 @@ public final class LeaseDirectory implements LeaseStore {
                 if (!mayCreate) {
                     return refused(LeaseFault.MISSING, file, "no such file");
                 }
-                created = create(file, fresh);
+                created = create(file, fresh.get());
             }
             long size = Files.size(file);
-            if (size < fresh.length) {
+            if (size < areaBytes) {
                 return refused(
                         LeaseFault.SHORT,
                         file,
-                        "it has " + size + " bytes instead of " + fresh.length + ": its creator did not finish. "
+                        "it has " + size + " bytes instead of " + areaBytes + ": its creator did not finish. "
                                 + "If no other host is creating it now, it holds no lease: remove it and try again");
             }
             DirectFile open = new DirectFile(file.toString(), 0, 0, clock);

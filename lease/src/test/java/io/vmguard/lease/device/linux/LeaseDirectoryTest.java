@@ -53,7 +53,7 @@ class LeaseDirectoryTest {
     @Test
     void aNewFileAppearsWithAllItsBytesAndNothingElseStays() throws IOException {
         byte[] fresh = pattern(AREA, 1);
-        Opened.Ready opened = (Opened.Ready) store(1).open(NAME, fresh, true);
+        Opened.Ready opened = (Opened.Ready) store(1).open(NAME, AREA, () -> fresh, true);
         opened.file().close();
         assertThat(opened.created()).isTrue();
         assertThat(dir.resolve("R1")).hasBinaryContent(fresh);
@@ -65,8 +65,8 @@ class LeaseDirectoryTest {
     @Test
     void aFileThatIsThereIsKept() {
         byte[] first = pattern(AREA, 1);
-        ((Opened.Ready) store(1).open(NAME, first, true)).file().close();
-        Opened.Ready again = (Opened.Ready) store(2).open(NAME, pattern(AREA, 2), true);
+        ((Opened.Ready) store(1).open(NAME, AREA, () -> first, true)).file().close();
+        Opened.Ready again = (Opened.Ready) store(2).open(NAME, AREA, () -> pattern(AREA, 2), true);
         again.file().close();
         assertThat(again.created()).isFalse();
         assertThat(dir.resolve("R1")).hasBinaryContent(first);
@@ -74,7 +74,7 @@ class LeaseDirectoryTest {
 
     @Test
     void anAbsentFileIsRefusedWhereItMayNotBeMade() {
-        Opened.Refused refused = (Opened.Refused) store(1).open(NAME, new byte[AREA], false);
+        Opened.Refused refused = (Opened.Refused) store(1).open(NAME, AREA, () -> new byte[AREA], false);
         assertThat(refused.fault()).isEqualTo(LeaseFault.MISSING);
         assertThat(refused.why()).isEqualTo(dir.resolve("R1") + ": no such file");
         assertThat(dir).isEmptyDirectory();
@@ -93,7 +93,7 @@ class LeaseDirectoryTest {
                     int seed = host;
                     all.add(() -> {
                         together.await();
-                        return (Opened.Ready) store(seed).open(name, pattern(AREA, seed), true);
+                        return (Opened.Ready) store(seed).open(name, AREA, () -> pattern(AREA, seed), true);
                     });
                 }
                 int makers = 0;
@@ -125,7 +125,7 @@ class LeaseDirectoryTest {
         ScheduledExecutorService stock = Executors.newSingleThreadScheduledExecutor();
         try {
             Future<Path> filled = stock.schedule(() -> Files.write(file, finished), 700, TimeUnit.MILLISECONDS);
-            Opened.Ready ready = (Opened.Ready) store(1).open(NAME, new byte[AREA], true);
+            Opened.Ready ready = (Opened.Ready) store(1).open(NAME, AREA, () -> new byte[AREA], true);
             ready.file().close();
             filled.get();
             assertThat(ready.created()).isFalse();
@@ -139,7 +139,7 @@ class LeaseDirectoryTest {
     void aFileThatWasBegunLongAgoIsRefusedWithoutWaiting() throws IOException {
         Files.setLastModifiedTime(Files.createFile(dir.resolve("R1")), FileTime.fromMillis(1_000_000_000_000L));
         long startedNanos = System.nanoTime();
-        Opened.Refused refused = (Opened.Refused) store(1).open(NAME, new byte[AREA], true);
+        Opened.Refused refused = (Opened.Refused) store(1).open(NAME, AREA, () -> new byte[AREA], true);
         assertThat(refused.fault()).isEqualTo(LeaseFault.SHORT);
         assertThat(Duration.ofNanos(System.nanoTime() - startedNanos)).isLessThan(Duration.ofMillis(400));
     }
@@ -148,7 +148,7 @@ class LeaseDirectoryTest {
     void aFileThatIsNeverFinishedIsRefusedAfterSomeSeconds() throws IOException {
         Files.createFile(dir.resolve("R1"));
         long startedNanos = System.nanoTime();
-        Opened.Refused refused = (Opened.Refused) store(1).open(NAME, new byte[AREA], true);
+        Opened.Refused refused = (Opened.Refused) store(1).open(NAME, AREA, () -> new byte[AREA], true);
         assertThat(refused.fault()).isEqualTo(LeaseFault.SHORT);
         assertThat(Duration.ofNanos(System.nanoTime() - startedNanos)).isLessThan(Duration.ofSeconds(10));
         assertThat(dir.resolve("R1")).isEmptyFile();
@@ -158,7 +158,7 @@ class LeaseDirectoryTest {
     void oneSectorIsWrittenAndItsNeighboursStay() throws IOException {
         byte[] area = pattern(AREA, 4);
         byte[] sector = pattern(512, 5);
-        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, area, true);
+        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, AREA, () -> area, true);
         try (var file = ready.file()) {
             assertThat(file.write(3 * 512, sector, LIMIT)).isInstanceOf(IoOutcome.Done.class);
             assertThat(((IoOutcome.Done) file.read(3 * 512, 512, LIMIT)).bytes())
@@ -170,7 +170,7 @@ class LeaseDirectoryTest {
 
     @Test
     void aReadBeyondTheEndIsShort() {
-        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, new byte[AREA], true);
+        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, AREA, () -> new byte[AREA], true);
         try (var file = ready.file()) {
             assertThat(file.read(AREA - 512, 1024, LIMIT))
                     .isInstanceOfSatisfying(
@@ -181,7 +181,7 @@ class LeaseDirectoryTest {
 
     @Test
     void anIoThatTookLongerThanItsLimitIsReportedAsTimedOut() {
-        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, new byte[AREA], true);
+        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, AREA, () -> new byte[AREA], true);
         try (var file = ready.file()) {
             assertThat(file.read(0, 512, Duration.ZERO))
                     .isInstanceOfSatisfying(
@@ -192,7 +192,7 @@ class LeaseDirectoryTest {
 
     @Test
     void aFileThatWasRemovedOrReplacedIsNotNamedAnyMore() throws IOException {
-        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, new byte[AREA], true);
+        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, AREA, () -> new byte[AREA], true);
         try (var file = ready.file()) {
             assertThat(file.stillNamed()).isTrue();
             Files.delete(dir.resolve("R1"));
@@ -214,7 +214,7 @@ class LeaseDirectoryTest {
     @Test
     void wholeAreasAreReadInOneGo() {
         byte[] area = pattern(AREA, 6);
-        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, area, true);
+        Opened.Ready ready = (Opened.Ready) store(1).open(NAME, AREA, () -> area, true);
         try (var file = ready.file()) {
             assertThat(Arrays.equals(((IoOutcome.Done) file.read(0, AREA, LIMIT)).bytes(), area))
                     .isTrue();

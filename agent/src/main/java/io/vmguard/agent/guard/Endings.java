@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.agent.process.GuardedProcess;
+import io.vmguard.agent.process.Lookup;
+import io.vmguard.agent.process.QemuProcesses;
+import java.time.Duration;
+import java.util.UUID;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/** Finds the QEMU of each run, and the proof that it is gone. */
+final class Endings {
+    private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
+    private static final long LOOKUP_LATE_NANOS = Duration.ofMillis(500).toNanos();
+    private static final long EARLY_NANOS = Duration.ofSeconds(10).toNanos();
+    /** No list takes longer. */
+    private static final long ENDED_NANOS = Duration.ofMinutes(5).toNanos();
+
+    /** A QEMU appears within this order of time after its start was granted. */
+    static final long LOOKUP_EARLY_NANOS = Duration.ofMillis(50).toNanos();
+
+    private final GuardState state;
+    private final QemuProcesses processes;
+    private final LeaseClaims claims;
+    private final Runnable afterEnd;
+
+    /** @param afterEnd called when a run has ended and its leases are on their way back */
+    Endings(GuardState state, QemuProcesses processes, LeaseClaims claims, Runnable afterEnd) {
+        this.state = state;
+        this.processes = processes;
+        this.claims = claims;
+        this.afterEnd = afterEnd;
+    }
+
+    void hintEnd(UUID uuid) {
+        Run run = state.runs.get(uuid);
+        if (run != null) {
+            hintEnd(run);
+        }
+    }
+
+    /** Somebody says that it has ended: looks for the proof at once. */
+    void hintEnd(Run run) {
+        GuardedProcess process = run.process;
+        if (process != null) {
+            if (process.isGone()) {
+                end(run);
+            }
+        } else if (run.phase == Phase.GRANTED && !run.endHinted) {
+            run.endHinted = true;
+            run.nextLookupNanos = state.clock.bootNanos();
+            state.listWanted = true;
+        }
+    }
+
+    /** Looks for the process if it is time to. */
+    void lookWhenDue(Run run, long nowNanos) {
+        boolean due = run.process == null && run.phase == Phase.GRANTED && nowNanos >= run.nextLookupNanos;
+        if (due && !run.lookupUnderWay) {
+            look(run);
+        }
+    }
+
+    private void look(Run run) {
+        run.lookupUnderWay = true;
+        long askedNanos = state.clock.bootNanos();
+        state.loop.lookUp(
+                () -> {
+                    Lookup found = processes.find(run.name, run.uuid);
+                    state.loop.tell(() -> onLookup(run, found, askedNanos));
+                },
+                () -> onLookup(run, new Lookup.CannotTell("internal error"), askedNanos));
+    }
+
+    private void onLookup(Run run, Lookup lookup, long askedNanos) {
+        run.lookupUnderWay = false;
+        long nowNanos = state.clock.bootNanos();
+        boolean early = nowNanos - run.mayRunSinceNanos < EARLY_NANOS;
+        run.nextLookupNanos = nowNanos + (early || run.doomed ? LOOKUP_EARLY_NANOS : LOOKUP_LATE_NANOS);
+        if (lookup instanceof Lookup.Found found) {
+            if (state.runs.get(run.uuid) != run || run.process != null) {
+                found.process().close();
+                return;
+            }
+            run.process = found.process();
+            run.phase = Phase.RUNNING;
+            LOG.info("{} runs as pid {}", run, found.process().pid());
+            found.process().onGone(() -> state.loop.tell(() -> onGone(run)));
+        } else if (lookup instanceof Lookup.NotFound && state.runs.get(run.uuid) == run && run.phase == Phase.GRANTED) {
+            boolean inactive = run.inactiveSinceNanos > run.mayRunSinceNanos;
+            if (inactive && askedNanos > run.inactiveSinceNanos) {
+                // libvirt had no such domain after the grant, so no start of it was under way, and there is no process
+                // either.
+                end(run);
+            } else if (run.found) {
+                hintEnd(run); // listed, but without a process: one of the two is out of date
+            }
+        }
+    }
+
+    private void onGone(Run run) {
+        if (state.runs.get(run.uuid) == run) {
+            end(run);
+        }
+    }
+
+    /** The proof is there: this run can write no more. */
+    void end(Run run) {
+        GuardedProcess process = run.process;
+        LOG.info("{} has ended{}", run, process == null ? "" : ": pid " + process.pid() + " is gone");
+        if (process != null) {
+            process.close();
+        }
+        state.runs.remove(run.uuid, run);
+        long nowNanos = state.clock.bootNanos();
+        state.endedNanos.values().removeIf(ended -> nowNanos - ended > ENDED_NANOS);
+        state.endedNanos.put(run.uuid, nowNanos);
+        claims.giveUp(run);
+        if (!run.leasesLost) {
+            claims.releaseAll(run);
+        }
+        afterEnd.run();
+    }
+
+    /** Whether the previous run of a domain is over, its news still on the way. */
+    boolean endedBefore(Run before) {
+        GuardedProcess process = before.process;
+        if (process != null && process.isGone()) {
+            end(before);
+            return true;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.derive.DiskLease;
+import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.Lockspace;
+import io.vmguard.lease.time.LeaseClock;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+
+/** What the parts of the guard share. Touched on the guard's thread only. */
+final class GuardState {
+    final GuardSettings settings;
+    final Lockspace lockspace;
+    final LeaseClock clock;
+    final GuardLoop loop;
+    final Map<UUID, Run> runs = new LinkedHashMap<>();
+    /** When runs ended: a list of libvirt's that was begun before may still have them. */
+    final Map<UUID, Long> endedNanos = new HashMap<>();
+    /** The engine's news of the membership has arrived: what it carries over is claimed. */
+    boolean joined;
+    /** Somebody needs libvirt's list of active domains. */
+    boolean listWanted;
+
+    GuardState(GuardSettings settings, Lockspace lockspace, LeaseClock clock, GuardLoop loop) {
+        this.settings = settings;
+        this.lockspace = lockspace;
+        this.clock = clock;
+        this.loop = loop;
+    }
+
+    /** Between the engine's step into a membership and its news the leases carried over have no claimant yet. */
+    boolean member() {
+        return joined && lockspace.member();
+    }
+
+    /** The run of a domain of which only its lease is known. */
+    Run runOf(UUID uuid, String name) {
+        Run run = runs.computeIfAbsent(uuid, id -> new Run(id, name, Phase.GRANTED));
+        if (run.mayRunSinceNanos == 0) {
+            run.mayRunSinceNanos = clock.bootNanos();
+        }
+        return run;
+    }
+
+    LeaseNote note(Run run, DiskLease lease) {
+        return new LeaseNote(run.name, run.uuid.toString(), lease.label(), settings.nodeName(), clock.wallSeconds());
+    }
+
+    /** Whose lease it is, if the note says so in earnest. */
+    static Optional<UUID> uuid(LeaseNote note) {
+        try {
+            return Optional.of(UUID.fromString(note.domainUuid()));
+        } catch (IllegalArgumentException e) {
+            return Optional.empty();
+        }
+    }
+}

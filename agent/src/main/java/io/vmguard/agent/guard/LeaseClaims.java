@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ReleaseResult;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
+
+/** Takes and gives back the leases of runs. The outcome of each claim comes back to the guard's thread. */
+final class LeaseClaims {
+    private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
+
+    private final GuardState state;
+    private final Consumer<Run> decided;
+
+    /** @param decided called when the last outcome that a run waited for is there */
+    LeaseClaims(GuardState state, Consumer<Run> decided) {
+        this.state = state;
+        this.decided = decided;
+    }
+
+    void acquireMissing(Run run) {
+        for (Map.Entry<LeaseName, Run.Wanted> wanted : List.copyOf(run.wanted.entrySet())) {
+            LeaseName resource = wanted.getKey();
+            if (run.holds(resource) || run.pending.containsKey(resource)) {
+                continue;
+            }
+            CompletableFuture<AcquireResult> future =
+                    state.lockspace.acquire(resource, wanted.getValue().note());
+            run.pending.put(resource, future);
+        }
+        // Only now, for a future that is complete already calls back at once.
+        Map.copyOf(run.pending)
+                .forEach((resource, future) -> future.whenComplete(
+                        (result, error) -> state.loop.tell(() -> onAcquired(run, resource, future, result))));
+    }
+
+    private void onAcquired(
+            Run run, LeaseName resource, CompletableFuture<AcquireResult> future, @Nullable AcquireResult result) {
+        if (run.pending.get(resource) != future) {
+            return; // given up, see giveUp
+        }
+        run.pending.remove(resource);
+        if (result instanceof AcquireResult.Acquired) {
+            run.held.put(resource, true);
+            run.refused.remove(resource);
+        } else {
+            run.refused.put(
+                    resource,
+                    result != null
+                            ? result
+                            : new AcquireResult.CannotTell(LeaseFault.IO, "the lease engine has a bug", true));
+        }
+        if (run.pending.isEmpty()) {
+            decided.accept(run);
+        }
+    }
+
+    /** Waits for no lease any more. The engine gives back what comes later; what has come, its news still in the queue, is held. */
+    void giveUp(Run run) {
+        run.pending.forEach((resource, future) -> {
+            boolean cancelled = future.cancel(false) || future.isCompletedExceptionally();
+            if (!cancelled && future.join() instanceof AcquireResult.Acquired) {
+                run.held.put(resource, true);
+            }
+        });
+        run.pending.clear();
+    }
+
+    void releaseAll(Run run) {
+        for (LeaseName resource : List.copyOf(run.held.keySet())) {
+            Run.Wanted wanted = Objects.requireNonNull(run.wanted.get(resource));
+            state.lockspace.release(resource).thenAccept(result -> {
+                if (result instanceof ReleaseResult.NotOurs notOurs && notOurs.fault() != LeaseFault.NO_MEMBERSHIP) {
+                    LOG.error(
+                            "{} was not ours any more when it was given back: {}",
+                            wanted.note().disk(),
+                            notOurs.why());
+                } else if (result instanceof ReleaseResult.CannotTell cannot) {
+                    LOG.warn(
+                            "{} is not given back yet, trying on: {}",
+                            wanted.note().disk(),
+                            cannot.why());
+                }
+            });
+        }
+        run.held.clear();
+    }
+
+    StartAnswer refusal(Run run) {
+        Optional<StartAnswer> taken = Optional.empty();
+        Optional<StartAnswer> unknown = Optional.empty();
+        Optional<Owner> self = state.lockspace.view().owner();
+        for (Map.Entry<LeaseName, AcquireResult> entry : run.refused.entrySet()) {
+            String label = Objects.requireNonNull(run.wanted.get(entry.getKey()))
+                    .note()
+                    .disk();
+            AcquireResult result = entry.getValue();
+            if (result instanceof AcquireResult.HeldBy held && taken.isEmpty()) {
+                taken = Optional.of(new StartAnswer.Refused(Sentences.heldBy(label, held, self)));
+            } else if (result instanceof AcquireResult.CannotTell cannot && unknown.isEmpty()) {
+                unknown = Optional.of(new StartAnswer.CannotTell(Sentences.cannotTell(label, cannot.why())));
+            }
+        }
+        return taken.orElse(unknown.orElseGet(() -> new StartAnswer.CannotTell(Sentences.previousUnknown(run.name))));
+    }
+
+    StartAnswer late(Run run) {
+        if (!run.refused.isEmpty()) {
+            return refusal(run);
+        }
+        String label = run.pending.keySet().stream()
+                .findFirst()
+                .map(resource -> Objects.requireNonNull(run.wanted.get(resource)))
+                .map(wanted -> wanted.note().disk())
+                .orElse(run.name);
+        return new StartAnswer.CannotTell(Sentences.cannotTell(label, "the lease directory does not answer"));
+    }
+}

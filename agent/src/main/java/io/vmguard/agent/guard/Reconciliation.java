@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.derive.DiskLease;
+import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/** Holds the runs against what libvirt lists as active and what the leases themselves say. */
+final class Reconciliation {
+    private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
+    private static final long RECONCILE_NANOS = Duration.ofSeconds(30).toNanos();
+    private static final long ASK_AGAIN_NANOS = Duration.ofSeconds(1).toNanos();
+
+    private final GuardState state;
+    private final ActiveDomains activeDomains;
+    private final LeaseClaims claims;
+    private final Consumer<Run> doom;
+    private boolean listUnderWay;
+    private long nextListNanos;
+
+    /** @param doom stops a run that must not go on */
+    Reconciliation(GuardState state, ActiveDomains activeDomains, LeaseClaims claims, Consumer<Run> doom) {
+        this.state = state;
+        this.activeDomains = activeDomains;
+        this.claims = claims;
+        this.doom = doom;
+    }
+
+    /** Asks libvirt if somebody wants it or it is time to. */
+    void listWhenDue(long nowNanos) {
+        if (nowNanos >= nextListNanos) {
+            state.listWanted = true;
+        }
+        if (state.listWanted && !listUnderWay && !state.loop.closing()) {
+            list(nowNanos);
+        }
+    }
+
+    private void list(long nowNanos) {
+        state.listWanted = false;
+        listUnderWay = true;
+        nextListNanos = nowNanos + RECONCILE_NANOS;
+        state.loop.askHypervisor(
+                () -> {
+                    Optional<List<ListedDomain>> listed = activeDomains.list();
+                    state.loop.tell(() -> onList(listed, nowNanos));
+                },
+                () -> onList(Optional.empty(), nowNanos));
+    }
+
+    private void onList(Optional<List<ListedDomain>> listed, long begunNanos) {
+        listUnderWay = false;
+        if (listed.isEmpty()) {
+            // Not known; runs that wait for libvirt's word ask again soon.
+            boolean asked = state.runs.values().stream().anyMatch(run -> run.endHinted && run.process == null);
+            nextListNanos =
+                    Math.min(nextListNanos, state.clock.bootNanos() + (asked ? ASK_AGAIN_NANOS : RECONCILE_NANOS));
+            return;
+        }
+        if (state.joined) {
+            claimCarriedOver();
+        }
+        Set<UUID> active = new HashSet<>();
+        for (ListedDomain domain : listed.get()) {
+            active.add(domain.uuid());
+            if (state.endedNanos.getOrDefault(domain.uuid(), Long.MIN_VALUE) < begunNanos) {
+                catchUp(domain);
+            }
+        }
+        state.endedNanos.values().removeIf(ended -> ended < begunNanos);
+        for (Run run : state.runs.values()) {
+            if (!active.contains(run.uuid) && run.process == null) {
+                run.inactiveSinceNanos = begunNanos;
+                run.nextLookupNanos = state.clock.bootNanos();
+            } else if (active.contains(run.uuid) && run.process == null && run.endHinted) {
+                nextListNanos = Math.min(nextListNanos, state.clock.bootNanos() + ASK_AGAIN_NANOS);
+            }
+        }
+        boolean allKnown =
+                listed.get().stream().allMatch(d -> d.derivation().refusals().isEmpty());
+        if (state.joined && allKnown) {
+            releaseUnclaimed();
+        }
+    }
+
+    /** A domain runs: it needs its leases, whoever started it and whenever. */
+    private void catchUp(ListedDomain domain) {
+        Run run = state.runs.get(domain.uuid());
+        if (run != null && (run.phase == Phase.ACQUIRING || run.doomed)) {
+            return;
+        }
+        boolean needs = !domain.derivation().leases().isEmpty();
+        if (run == null) {
+            if (!needs && domain.derivation().refusals().isEmpty()) {
+                return;
+            }
+            run = new Run(domain.uuid(), domain.name(), Phase.GRANTED);
+            run.mayRunSinceNanos = state.clock.bootNanos();
+            run.found = true;
+            state.runs.put(run.uuid, run);
+            LOG.info("{} was found running", run);
+        }
+        for (DiskLease lease : domain.derivation().leases()) {
+            if (!run.wanted.containsKey(new LeaseName(lease.resource()))) {
+                run.want(lease, noteOfFound(run, lease));
+            }
+        }
+        run.unprotectable = domain.derivation().refusals().stream()
+                .map(r -> Sentences.runsAllTheSame(Sentences.cannotProtect(r.target(), r.reason())))
+                .toList();
+        reportProblems(run);
+        if (state.member() && run.pending.isEmpty()) {
+            claims.acquireMissing(run);
+        }
+    }
+
+    /** A lease of an earlier agent whose own note is of no use is claimed with that note by the domain that needs it. */
+    private LeaseNote noteOfFound(Run run, DiskLease lease) {
+        LeaseName resource = new LeaseName(lease.resource());
+        LeaseNote earlier = state.lockspace.carriedOver().contains(resource)
+                ? state.lockspace.view().held().get(resource)
+                : null;
+        return earlier != null && GuardState.uuid(earlier).isEmpty() ? earlier : state.note(run, lease);
+    }
+
+    /** A domain that runs all the same has got its leases, or not. */
+    void decideFound(Run run) {
+        if (run.refused.isEmpty()) {
+            LOG.info("{} state.runs and holds {}", run, run.labels());
+            run.conflicts = List.of();
+            reportProblems(run);
+            return;
+        }
+        run.conflicts = List.of(Sentences.runsAllTheSame(claims.refusal(run).message()));
+        reportProblems(run);
+        boolean taken = run.refused.values().stream().anyMatch(result -> result instanceof AcquireResult.HeldBy);
+        if (taken && state.settings.destroyUnprotected() && !state.settings.observe() && !run.doomed) {
+            LOG.error("{} is destroyed: somebody else holds its disk and on_unprotected is destroy", run);
+            doom.accept(run);
+        }
+    }
+
+    /** Says once when a run begins or ends to be unprotected. */
+    void reportProblems(Run run) {
+        List<String> before = run.problems;
+        run.problems = Stream.concat(run.conflicts.stream(), run.unprotectable.stream())
+                .toList();
+        if (before.isEmpty() && !run.problems.isEmpty()) {
+            LOG.error("{} RUNS UNPROTECTED: {}", run, String.join(" / ", run.problems));
+        } else if (run.problems.isEmpty() && !before.isEmpty()) {
+            LOG.info("{} is protected now: holds {}", run, run.labels());
+        }
+    }
+
+    /** Leases from before a restart of the agent: their users are found by what the leases themselves say. */
+    void claimCarriedOver() {
+        Set<LeaseName> carried = state.lockspace.carriedOver();
+        Map<LeaseName, LeaseNote> held =
+                carried.isEmpty() ? Map.of() : state.lockspace.view().held();
+        Set<Run> claimants = new HashSet<>();
+        for (LeaseName resource : carried) {
+            LeaseNote note = held.get(resource);
+            if (note == null || GuardState.uuid(note).isEmpty()) {
+                continue;
+            }
+            Run run = state.runOf(GuardState.uuid(note).get(), note.domainName());
+            if (run.phase != Phase.ACQUIRING && !run.pending.containsKey(resource)) {
+                run.claim(resource, note);
+                claimants.add(run);
+            }
+        }
+        claimants.forEach(claims::acquireMissing);
+    }
+
+    /** What no run has claimed: its note does not say whose it was, and no active domain needs it. */
+    private void releaseUnclaimed() {
+        Map<LeaseName, LeaseNote> held = state.lockspace.view().held();
+        for (LeaseName resource : state.lockspace.carriedOver()) {
+            boolean claimed = state.runs.values().stream().anyMatch(run -> run.wanted.containsKey(resource));
+            if (!claimed && held.containsKey(resource)) {
+                LOG.warn("lease {} of an earlier run has no user any more; given back", resource);
+                state.lockspace.release(resource);
+            }
+        }
+    }
+}

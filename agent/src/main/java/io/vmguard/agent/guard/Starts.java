@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.derive.Derivation;
+import io.vmguard.agent.derive.Refusal;
+import io.vmguard.agent.domain.DomainSpec;
+import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.agent.process.GuardedProcess;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/** Answers starts: considers each until something can be said, and says yes only when every lease is held. */
+final class Starts {
+    private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
+
+    /** Room for the way back to the hook, or a quarter of the limit if that is less. */
+    private static final long ANSWER_MARGIN_NANOS = Duration.ofSeconds(1).toNanos();
+
+    private record Start(
+            DomainSpec spec, UUID uuid, Derivation derivation, CompletableFuture<StartAnswer> answer, long byNanos) {}
+
+    private final GuardState state;
+    private final LeaseClaims claims;
+    private final Endings endings;
+    private final Reconciliation reconciliation;
+    private final List<Start> waiting = new ArrayList<>();
+    private long granted;
+    private long refused;
+
+    Starts(GuardState state, LeaseClaims claims, Endings endings, Reconciliation reconciliation) {
+        this.state = state;
+        this.claims = claims;
+        this.endings = endings;
+        this.reconciliation = reconciliation;
+    }
+
+    /** See {@link DomainGuard#prepare}. Any thread. */
+    CompletableFuture<StartAnswer> prepare(DomainSpec spec, UUID uuid, Derivation derivation) {
+        CompletableFuture<StartAnswer> answer = new CompletableFuture<>();
+        long limitNanos = state.settings.answerLimit().toNanos();
+        long byNanos = state.clock.bootNanos() + limitNanos - Math.min(ANSWER_MARGIN_NANOS, limitNanos / 4);
+        Start start = new Start(spec, uuid, derivation, answer, byNanos);
+        if (state.loop.closing() || !state.loop.offer(() -> onStart(start))) {
+            String text = state.loop.closing() ? Sentences.stopping(spec.name()) : Sentences.overload(spec.name());
+            answer.complete(new StartAnswer.CannotTell(text));
+        }
+        return answer;
+    }
+
+    private void onStart(Start start) {
+        String name = start.spec().name();
+        if (state.loop.closing()) {
+            refuse(start, new StartAnswer.CannotTell(Sentences.stopping(name)));
+            return;
+        }
+        try {
+            if (!considered(start)) {
+                waiting.add(start);
+            }
+        } catch (RuntimeException e) {
+            LOG.error("internal error in a start of {}", name, e);
+            StartAnswer no = new StartAnswer.CannotTell(Sentences.internalError(name));
+            Run run = state.runs.get(start.uuid());
+            if (run != null && run.answer == start.answer()) {
+                abandon(run, no);
+            } else {
+                refuse(start, no);
+            }
+        }
+    }
+
+    /** @return false if nothing can be said yet */
+    private boolean considered(Start start) {
+        String name = start.spec().name();
+        Derivation derivation = start.derivation();
+        List<String> warnings = new ArrayList<>();
+        if (!derivation.refusals().isEmpty()) {
+            Refusal first = derivation.refusals().get(0);
+            String text = Sentences.cannotProtect(first.target(), first.reason());
+            if (!state.settings.observe()) {
+                return refuse(start, new StartAnswer.Refused(text));
+            }
+            warnings.add(text);
+        }
+        if (derivation.leases().isEmpty()) {
+            grant(start.answer(), name, warnings);
+            return true;
+        }
+        if (state.joined) {
+            reconciliation.claimCarriedOver(); // an earlier agent's leases are nobody's to start with
+        }
+        Run before = state.runs.get(start.uuid());
+        if (before != null && !endings.endedBefore(before)) {
+            boolean late = state.clock.bootNanos() >= start.byNanos();
+            if (before.phase == Phase.ACQUIRING) {
+                return refuse(start, new StartAnswer.CannotTell(Sentences.busy(name)));
+            }
+            if (!late) {
+                endings.hintEnd(before);
+                return false;
+            }
+            GuardedProcess process = before.process;
+            return refuse(
+                    start,
+                    process != null
+                            ? new StartAnswer.Refused(Sentences.previousAlive(name, process.pid()))
+                            : new StartAnswer.CannotTell(Sentences.previousUnknown(name)));
+        }
+        if (!state.member()) {
+            String text = Sentences.notReady(name, state.lockspace.view().detail());
+            if (state.settings.observe()) {
+                warnings.add(text);
+                grant(start.answer(), name, warnings);
+                return true;
+            }
+            return state.clock.bootNanos() >= start.byNanos() && refuse(start, new StartAnswer.CannotTell(text));
+        }
+        begin(start, warnings);
+        return true;
+    }
+
+    private void begin(Start start, List<String> warnings) {
+        Run run = new Run(start.uuid(), start.spec().name(), Phase.ACQUIRING);
+        run.answer = start.answer();
+        run.answerByNanos = start.byNanos();
+        run.warnings = warnings;
+        start.derivation().leases().forEach(lease -> run.want(lease, state.note(run, lease)));
+        state.runs.put(run.uuid, run);
+        claims.acquireMissing(run);
+    }
+
+    /** Everything that was asked for is answered. */
+    void decide(Run run) {
+        CompletableFuture<StartAnswer> answer = Objects.requireNonNull(run.answer);
+        boolean member = state.member();
+        if (run.refused.isEmpty() && member) {
+            launchable(run, answer);
+            return;
+        }
+        StartAnswer no = member
+                ? claims.refusal(run)
+                : new StartAnswer.CannotTell(
+                        Sentences.notReady(run.name, state.lockspace.view().detail()));
+        if (state.settings.observe()) {
+            run.warnings.add(no.message());
+            run.conflicts = List.of(Sentences.runsAllTheSame(no.message()));
+            reconciliation.reportProblems(run);
+            launchable(run, answer);
+            return;
+        }
+        abandon(run, no);
+    }
+
+    /** From here on a QEMU of this run may exist. */
+    private void launchable(Run run, CompletableFuture<StartAnswer> answer) {
+        run.phase = Phase.GRANTED;
+        run.mayRunSinceNanos = state.clock.bootNanos();
+        run.nextLookupNanos = run.mayRunSinceNanos + Endings.LOOKUP_EARLY_NANOS;
+        run.answer = null;
+        if (grant(answer, run.name, run.warnings)) {
+            LOG.info("{} may start: holds {}", run, run.labels());
+        } else {
+            endings.end(run); // the hook has gone away: libvirt takes that as a no
+        }
+    }
+
+    /** A start that is not granted: whatever it got goes back at once, for no QEMU can have come of it. */
+    void abandon(Run run, StartAnswer no) {
+        claims.giveUp(run);
+        state.runs.remove(run.uuid, run);
+        claims.releaseAll(run);
+        CompletableFuture<StartAnswer> answer = run.answer;
+        if (answer != null) {
+            refuse(answer, run.name, no);
+        }
+    }
+
+    private boolean refuse(Start start, StartAnswer no) {
+        return refuse(start.answer(), start.spec().name(), no);
+    }
+
+    private boolean refuse(CompletableFuture<StartAnswer> answer, String name, StartAnswer no) {
+        if (state.settings.observe()) {
+            grant(answer, name, List.of(no.message()));
+            return true;
+        }
+        refused++;
+        LOG.warn("refused: {}", no.message());
+        answer.complete(no);
+        return true;
+    }
+
+    private boolean grant(CompletableFuture<StartAnswer> answer, String name, List<String> warnings) {
+        String text = String.join(" / ", warnings);
+        if (!warnings.isEmpty()) {
+            refused++;
+            LOG.warn("mode observe, {} is let through; would have been refused: {}", name, text);
+        }
+        boolean taken = answer.complete(new StartAnswer.Granted(text));
+        if (taken) {
+            granted++;
+        }
+        return taken;
+    }
+
+    /** A start whose leases do not come in time gets what is known by then. */
+    void abandonWhenLate(Run run, long nowNanos) {
+        if (run.phase == Phase.ACQUIRING && nowNanos >= run.answerByNanos) {
+            abandon(run, claims.late(run));
+        }
+    }
+
+    /** Considers again what could not be answered yet. */
+    void reconsider() {
+        List<Start> again = List.copyOf(waiting);
+        waiting.clear();
+        again.stream().filter(start -> !start.answer().isDone()).forEach(this::onStart);
+    }
+
+    /** The guard ends: nobody is left without an answer, and no lease that was taken for a start is left behind. */
+    void refuseAll() {
+        waiting.forEach(start -> refuse(
+                start,
+                new StartAnswer.CannotTell(Sentences.stopping(start.spec().name()))));
+        waiting.clear();
+        List.copyOf(state.runs.values()).stream()
+                .filter(run -> run.phase == Phase.ACQUIRING)
+                .forEach(run -> abandon(run, new StartAnswer.CannotTell(Sentences.stopping(run.name))));
+    }
+
+    long granted() {
+        return granted;
+    }
+
+    /** In mode observe: that would have been. */
+    long refused() {
+        return refused;
+    }
+}

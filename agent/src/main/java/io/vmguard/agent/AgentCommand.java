@@ -10,6 +10,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -26,6 +27,8 @@ import picocli.CommandLine.Spec;
             "78:the configuration is wrong; every problem was printed"
         })
 final class AgentCommand implements Callable<Integer> {
+    private static final Logger LOG = LogManager.getLogger(AgentCommand.class);
+
     private static final int CANNOT_RUN = 1;
     private static final int BAD_CONFIG = 78; // EX_CONFIG of sysexits.h: the service manager does not try again
 
@@ -47,6 +50,7 @@ final class AgentCommand implements Callable<Integer> {
             err.println("vmguard: not started: the configuration is wrong");
             return BAD_CONFIG;
         }
+        Thread.setDefaultUncaughtExceptionHandler(AgentCommand::uncaught);
         try {
             AgentDaemon daemon = new AgentDaemon(settings, ReadinessSocket.of(System.getenv()));
             Runtime.getRuntime()
@@ -62,6 +66,19 @@ final class AgentCommand implements Callable<Integer> {
         } catch (IOException | IllegalStateException e) {
             err.println("vmguard: not started: " + e.getMessage());
             return CANNOT_RUN;
+        }
+    }
+
+    /**
+     * A guard without its thread, or a JVM in disorder, must not look alive and renew: it ends, and is started again while its leases are
+     * good.
+     */
+    private static void uncaught(Thread thread, Throwable e) {
+        LOG.fatal("internal error in {}", thread.getName(), e);
+        boolean vital =
+                thread.getName().equals("vmguard-guard") || thread.getName().equals("vmguard-membership");
+        if (e instanceof Error || vital) {
+            Main.halt();
         }
     }
 }

@@ -50,6 +50,11 @@ public final class Main implements Runnable {
         System.exit(commandLine().execute(args));
     }
 
+    /** Ends the process at once, without any of its own code: for a state in which that cannot be trusted. */
+    static void halt() {
+        Runtime.getRuntime().halt(CommandLine.ExitCode.SOFTWARE);
+    }
+
     /** For tests, too. */
     static CommandLine commandLine() {
         CommandLine line = new CommandLine(new Main());

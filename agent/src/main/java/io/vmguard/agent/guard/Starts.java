@@ -23,7 +23,12 @@ final class Starts {
     private static final long ANSWER_MARGIN_NANOS = Duration.ofSeconds(1).toNanos();
 
     private record Start(
-            DomainSpec spec, UUID uuid, Derivation derivation, CompletableFuture<StartAnswer> answer, long byNanos) {}
+            DomainSpec spec,
+            UUID uuid,
+            Derivation derivation,
+            CompletableFuture<StartAnswer> answer,
+            long askedNanos,
+            long byNanos) {}
 
     private final GuardState state;
     private final LeaseClaims claims;
@@ -44,8 +49,9 @@ final class Starts {
     CompletableFuture<StartAnswer> prepare(DomainSpec spec, UUID uuid, Derivation derivation) {
         CompletableFuture<StartAnswer> answer = new CompletableFuture<>();
         long limitNanos = state.settings.answerLimit().toNanos();
-        long byNanos = state.clock.bootNanos() + limitNanos - Math.min(ANSWER_MARGIN_NANOS, limitNanos / 4);
-        Start start = new Start(spec, uuid, derivation, answer, byNanos);
+        long askedNanos = state.clock.bootNanos();
+        long byNanos = askedNanos + limitNanos - Math.min(ANSWER_MARGIN_NANOS, limitNanos / 4);
+        Start start = new Start(spec, uuid, derivation, answer, askedNanos, byNanos);
         if (state.loop.closing() || !state.loop.offer(() -> onStart(start))) {
             String text = state.loop.closing() ? Sentences.stopping(spec.name()) : Sentences.overload(spec.name());
             answer.complete(new StartAnswer.CannotTell(text));
@@ -102,6 +108,11 @@ final class Starts {
                 return refuse(start, new StartAnswer.CannotTell(Sentences.busy(name)));
             }
             if (!late) {
+                // libvirt begins no start of a domain that runs or starts, so this is its word that the earlier run is
+                // over.
+                // (Its list would not come: it waits for this very hook.) Whether a QEMU was left is for the lookup to
+                // say.
+                before.inactiveSinceNanos = Math.max(before.inactiveSinceNanos, start.askedNanos());
                 endings.hintEnd(before);
                 return false;
             }

@@ -176,7 +176,7 @@ class GuardLifeIT {
         String problem = "vda (file:" + disk + ") is in use by domain rightful on host node-a";
         Eventually.await("the problem in the status", SOON, () -> b.statusJson().contains(problem));
         assertThat(b.status())
-                .contains("PROBLEM: vmguard: " + problem)
+                .contains("PROBLEM: " + problem)
                 .contains("It runs all the same")
                 .contains("NOT HELD")
                 .contains("domain stray is not fully protected");

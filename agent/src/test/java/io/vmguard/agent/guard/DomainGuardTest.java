@@ -240,6 +240,15 @@ class DomainGuardTest {
         assertThat(bench.lockspace.held()).containsExactly(DEMO1.resource());
     }
 
+    @Test
+    void aStartThatCameToNothingCanBeTriedAgainAtOnceEvenWhileLibvirtsListWaits() {
+        assertThat(bench.ask(DEMO1)).isInstanceOf(StartAnswer.Granted.class);
+        bench.hypervisor.silent(true); // its list waits for the hook that asks now
+        CompletableFuture<StartAnswer> again = bench.prepare(DEMO1);
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(again).isCompletedWithValue(new StartAnswer.Granted(""));
+    }
+
     @ParameterizedTest(name = "libvirt {0}, process table {1}: freed {2}")
     @CsvSource({
         "inactive, empty, true",

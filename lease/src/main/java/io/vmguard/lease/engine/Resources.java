@@ -224,7 +224,7 @@ final class Resources {
     }
 
     private void writeNote(Hold hold, HeldRecord held) {
-        LeaseStore.Opened opened = open(hold.resource);
+        LeaseStore.Opened opened = open(hold.resource, false);
         if (opened instanceof LeaseStore.Opened.Ready ready) {
             try (LeaseFile file = ready.file()) {
                 // For people only: whether it arrives is of no consequence, so nobody is told.
@@ -365,7 +365,7 @@ final class Resources {
     }
 
     private <R> R runMachine(LeaseName resource, Machine<R> machine, Refusal<R> refusal) {
-        LeaseStore.Opened opened = open(resource);
+        LeaseStore.Opened opened = open(resource, true);
         if (opened instanceof LeaseStore.Opened.Refused refused) {
             return refusal.of(refused);
         }
@@ -392,13 +392,13 @@ final class Resources {
         }
     }
 
-    private LeaseStore.Opened open(LeaseName resource) {
+    private LeaseStore.Opened open(LeaseName resource, boolean mayCreate) {
         return store.open(
                 resource,
                 membership.layout.areaBytes(),
                 () -> LeaseArea.resource(
                         membership.layout, membership.lockspace, resource, membership.layout.maxHosts()),
-                true);
+                mayCreate);
     }
 
     private void drop(Hold hold) {

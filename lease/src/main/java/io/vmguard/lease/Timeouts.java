@@ -40,9 +40,9 @@ public record Timeouts(Duration ioTimeout) {
         return ioTimeout.multipliedBy(2);
     }
 
-    /** When a missing renewal is worth a warning: 6 T. */
+    /** When a missing renewal is worth a warning: 4 T, so that as long again is left to do something about it. */
     public Duration renewalWarning() {
-        return ioTimeout.multipliedBy(6);
+        return ioTimeout.multipliedBy(4);
     }
 
     /** When the membership is lost and its users are stopped: 8 T. */

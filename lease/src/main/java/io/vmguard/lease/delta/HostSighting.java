@@ -59,11 +59,6 @@ public record HostSighting(
         return Timeouts.deadNanos(ioTimeoutSeconds);
     }
 
-    /** Whether the latest look found a change: then the host counts as alive without further proof. */
-    public boolean freshlySeen() {
-        return lastCheckNanos == lastLiveNanos;
-    }
-
     private long failNanos() {
         return Timeouts.ofSeconds(ioTimeoutSeconds).renewalFailed().toNanos();
     }

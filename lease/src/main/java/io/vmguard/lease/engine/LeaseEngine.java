@@ -32,7 +32,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -227,7 +226,7 @@ public final class LeaseEngine implements Lockspace {
     /** One renewal at once: it proves that the claim stands and gives the first look at all other hosts. */
     private boolean enter(Joiner.Result.Member member) throws BlockingDriver.Closing {
         Membership joined = member.membership();
-        Resources table = new Resources(joined, store, clock, random, driver, threads(), timer, joiner);
+        Resources table = new Resources(joined, store, clock, random, driver, operations, timer, joiner);
         saidLate = false;
         membership = joined;
         if (!renewOnce(joined)) {
@@ -360,8 +359,7 @@ public final class LeaseEngine implements Lockspace {
                     LeaseFault.TIMED_OUT,
                     "no renewal has succeeded for "
                             + settings.timeouts().renewalFailed().toSeconds() + " s");
-        } else if (current.ageNanos()
-                > settings.timeouts().ioTimeout().multipliedBy(4).toNanos()) {
+        } else if (current.ageNanos() > settings.timeouts().renewalWarning().toNanos()) {
             sayLate("the storage does not answer");
         }
     }
@@ -503,10 +501,6 @@ public final class LeaseEngine implements Lockspace {
             Thread.currentThread().interrupt();
             return false;
         }
-    }
-
-    private Executor threads() {
-        return operations;
     }
 
     private static ThreadFactory daemon(String name) {

@@ -42,10 +42,6 @@ record LocalRecord(
         users = Map.copyOf(users);
     }
 
-    LocalRecord withUsers(Map<LeaseName, LeaseNote> newUsers) {
-        return new LocalRecord(bootId, where, owner, hostName, suspendedNanos, cleanStop, newUsers);
-    }
-
     LocalRecord withCleanStop() {
         return new LocalRecord(bootId, where, owner, hostName, suspendedNanos, true, users);
     }

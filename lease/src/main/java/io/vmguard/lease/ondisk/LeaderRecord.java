@@ -222,10 +222,6 @@ public final class LeaderRecord {
         return new Owner(bytes.getLong(WRITE_ID), bytes.getLong(WRITE_GENERATION));
     }
 
-    public boolean shortHold() {
-        return (flags() & SHORT_HOLD) != 0;
-    }
-
     /** A whole sector: the record, then zeroes. */
     public byte[] sector(LeaseLayout layout) {
         return Arrays.copyOf(bytes.array(), layout.sectorBytes());

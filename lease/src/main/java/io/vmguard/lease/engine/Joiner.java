@@ -14,7 +14,6 @@ import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.HashSet;
 import java.util.Locale;
 import java.util.Map;
@@ -36,9 +35,6 @@ final class Joiner {
     }
 
     private static final LeaseLayout LAYOUT = LeaseLayout.SECTOR_512;
-    /** Slack for the two clocks not being read in the same instant. */
-    private static final long SUSPEND_SLACK_NANOS = Duration.ofMillis(500).toNanos();
-
     private static final int MAX_ID_TRIES = 12;
 
     private final EngineSettings settings;
@@ -118,20 +114,23 @@ final class Joiner {
         Optional<LocalRecord> before = LocalRecord.read(recordFile)
                 .filter(r -> r.bootId().equals(settings.identity().bootId()))
                 .filter(r -> r.where().equals(store.where()));
-        if (before.isEmpty()) {
-            return joinAnew(file, area, Optional.empty(), remembered);
+        Succession succession =
+                Succession.decide(area, LAYOUT, settings.lockspace(), settings.timeouts(), clock, before, usersGone);
+        if (succession instanceof Succession.Continued continued) {
+            Membership membership = new Membership(
+                    settings.lockspace(),
+                    LAYOUT,
+                    settings.timeouts(),
+                    file,
+                    clock,
+                    continued.record(),
+                    continued.renewedNanos());
+            return new Result.Member(membership, true, before.orElseThrow().users());
         }
-        Optional<LeaderRecord> still = stillOurs(area, before.get());
-        if (still.isPresent() && !usersGone) {
-            Optional<Membership> resumed = resume(file, before.get(), still.get());
-            if (resumed.isPresent()) {
-                return new Result.Member(resumed.get(), true, before.get().users());
-            }
+        if (succession instanceof Succession.UsersFirst first) {
+            return new Result.UsersFirst(first.users());
         }
-        if (!usersGone && !before.get().users().isEmpty() && !before.get().cleanStop()) {
-            return new Result.UsersFirst(before.get().users());
-        }
-        return joinAnew(file, area, still.map(r -> r.owner().hostId()), remembered);
+        return joinAnew(file, area, ((Succession.Anew) succession).ownThisBoot(), remembered);
     }
 
     private Optional<Result> checkKind(byte[] area) {
@@ -173,37 +172,6 @@ final class Joiner {
             }
         }
         return false;
-    }
-
-    /**
-     * The delta lease on disk, if it is the one of the process that left this local record. The name holds this boot's id and this
-     * installation's, and the local lock is ours: nobody else can have written it.
-     */
-    private Optional<LeaderRecord> stillOurs(byte[] area, LocalRecord before) {
-        return JoinPlan.record(
-                        area, LAYOUT, settings.lockspace(), before.owner().hostId())
-                .filter(onDisk -> !onDisk.isFree()
-                        && onDisk.owner().equals(before.owner())
-                        && onDisk.resourceName().equals(before.hostName()));
-    }
-
-    private Optional<Membership> resume(LeaseFile file, LocalRecord before, LeaderRecord onDisk) {
-        long bootNanos = clock.bootNanos();
-        long monotonicNanos = clock.monotonicNanos();
-        long sleptNanos = bootNanos - monotonicNanos - before.suspendedNanos();
-        long ageNanos = monotonicNanos - Duration.ofSeconds(onDisk.timestamp()).toNanos();
-        if (sleptNanos > SUSPEND_SLACK_NANOS || ageNanos < 0) {
-            return Optional.empty();
-        }
-        Membership membership = new Membership(
-                settings.lockspace(), LAYOUT, settings.timeouts(), file, clock, onDisk, bootNanos - ageNanos);
-        // What others grant us hangs on the T that stands on disk, which may be another than the configured one now.
-        boolean inTime = onDisk.ioTimeoutSeconds() > 0
-                && ageNanos
-                        < io.vmguard.lease.Timeouts.ofSeconds(onDisk.ioTimeoutSeconds())
-                                .renewalFailed()
-                                .toNanos();
-        return inTime && membership.inTime() ? Optional.of(membership) : Optional.empty();
     }
 
     private Result joinAnew(

@@ -7,14 +7,19 @@ usage: stall-dir [--foreground] SOURCE MOUNTPOINT CONTROL
 Shows the directory SOURCE at MOUNTPOINT. Before every operation the text in CONTROL is read (a missing or empty file
 means ok):
 
-  ok        pass everything through
-  stall     take every operation and hold it until the text changes
-  stallw    the same, for operations that change something
-  delay MS  carry out every operation MS milliseconds late
-  eio       fail every operation with EIO
-  eiow      the same, for operations that change something
-  enospc    fail operations that change something with ENOSPC
-  erofs     fail operations that change something with EROFS
+  ok         pass everything through
+  stall      take every operation and hold it until the text changes
+  stallw     the same, for operations that change something
+  delay MS   carry out every operation MS milliseconds late
+  delayw MS  the same, for operations that change something
+  late MS    fail writes with EIO after MS milliseconds, and carry them out all the same MS milliseconds after that, as
+             a path to storage does that is given up with requests in its queue
+  eio        fail every operation with EIO
+  eiow       the same, for operations that change something
+  enospc     fail operations that change something with ENOSPC
+  erofs      fail operations that change something with EROFS
+
+A file name behind it (stallw NAME, late 300 NAME) leaves all other files alone.
 
 A held operation cannot be interrupted: its caller is in uninterruptible sleep, as on a dead NFS server. Held
 operations are carried out, late, once the text changes.
@@ -30,6 +35,7 @@ import argparse
 import errno
 import os
 import stat
+import threading
 import time
 
 try:
@@ -64,21 +70,25 @@ class Control:
     def __init__(self, path):
         self.path = path
 
-    def read(self):
+    def read(self, path):
+        """The mode for this file, and its time in seconds."""
         try:
             with open(self.path, encoding="ascii") as control:
-                words = control.read().split()
+                mode, *rest = control.read().split() or ["ok"]
         except OSError:
             return "ok", 0
-        return words[0] if words else "ok", float(words[1]) / 1000 if len(words) > 1 else 0
+        seconds = float(rest.pop(0)) / 1000 if rest and rest[0].isdigit() else 0
+        if rest and rest[0] != os.path.basename(path):
+            return "ok", 0
+        return mode, seconds
 
-    def pass_through(self, changes):
+    def pass_through(self, path, changes):
         """Return when the operation may be carried out; raise the error that it is to fail with."""
-        mode, seconds = self.read()
+        mode, seconds = self.read(path)
         while mode == "stall" or (mode == "stallw" and changes):
             time.sleep(POLL_SECONDS)
-            mode, seconds = self.read()
-        if mode == "delay":
+            mode, seconds = self.read(path)
+        if mode == "delay" or (mode == "delayw" and changes):
             time.sleep(seconds)
         elif mode == "eio" or (mode == "eiow" and changes):
             raise FuseOSError(errno.EIO)
@@ -97,7 +107,7 @@ class StallDir(Operations):
 
     def __call__(self, operation, *arguments):
         if operation not in NEVER_FAULTY:
-            self.control.pass_through(operation in CHANGES)
+            self.control.pass_through(str(arguments[0]), operation in CHANGES)
         return super().__call__(operation, *arguments)
 
     def real(self, path):
@@ -150,7 +160,22 @@ class StallDir(Operations):
         self.owned(path)
 
     def write(self, path, data, offset, info):
+        mode, seconds = self.control.read(path)
+        if mode == "late":
+            self.write_late(os.dup(info.fh), bytes(data), offset, 2 * seconds)
+            time.sleep(seconds)
+            raise FuseOSError(errno.EIO)
         return os.pwrite(info.fh, data, offset)
+
+    @staticmethod
+    def write_late(file, data, offset, seconds):
+        """Carry out a write that its caller no longer waits for, on a file that may be closed by then."""
+
+        def write():
+            os.pwrite(file, data, offset)
+            os.close(file)
+
+        threading.Timer(seconds, write).start()
 
     def truncate(self, path, length, info=None):
         os.truncate(self.real(path) if info is None else info.fh, length)

@@ -79,7 +79,30 @@ final class OurHost implements AutoCloseable {
     }
 
     void awaitMember(Duration limit) {
-        Eventually.await("our engine to become a member; it said " + events, limit, engine::member);
+        Eventually.await("our engine to become a member", limit, () -> {
+            if (!engine.member()) {
+                throw new AssertionError("it said " + events);
+            }
+            return true;
+        });
+    }
+
+    /** Waits until the engine has said something that begins so. */
+    String awaitEvent(String beginning, Duration limit) {
+        return Eventually.get("our engine to say " + beginning, limit, () -> {
+            if (events.stream().noneMatch(e -> e.startsWith(beginning))) {
+                throw new AssertionError("it said " + events);
+            }
+            return events.stream().filter(e -> e.startsWith(beginning)).findFirst();
+        });
+    }
+
+    void usersGone() {
+        engine.usersGone();
+    }
+
+    boolean member() {
+        return engine.member();
     }
 
     Owner owner() {
@@ -105,6 +128,22 @@ final class OurHost implements AutoCloseable {
     /** An acquire that must be refused. */
     AcquireResult.HeldBy mustBeRefused(String resource) {
         return (AcquireResult.HeldBy) expect(AcquireResult.HeldBy.class, acquire(resource));
+    }
+
+    /** An acquire that must end without a yes or no, for this reason. */
+    AcquireResult.CannotTell mustNotTell(LeaseFault fault, String resource) {
+        AcquireResult.CannotTell result =
+                (AcquireResult.CannotTell) expect(AcquireResult.CannotTell.class, acquire(resource));
+        if (result.fault() != fault) {
+            throw new AssertionError("wanted " + fault + ", not " + result);
+        }
+        return result;
+    }
+
+    /** Asks until granted, as a caller may that knows the holder is on its way out. */
+    void acquireWithin(Duration limit, String resource) {
+        Eventually.await(
+                "our acquire of " + resource, limit, () -> acquire(resource) instanceof AcquireResult.Acquired);
     }
 
     void mustRelease(String resource) {

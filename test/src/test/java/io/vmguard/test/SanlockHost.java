@@ -7,11 +7,15 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.testcontainers.containers.wait.strategy.Wait;
 
 /**
@@ -38,17 +42,31 @@ public final class SanlockHost extends TestContainer {
 
     public static final int HOSTID_BUSY = -262;
 
+    /** Live hosts share it. */
+    public static final int SHARED_BY_OTHERS = -11;
+
     private static final String IN_CONTAINER = "/leases";
-    private static final int AREA_BYTES = 1 << 20;
+    /** A daemon's usual options in a container: no watchdog, no real-time priority, no locked memory. */
+    private static final String[] DAEMON = {"sanlock", "daemon", "-D", "-w", "0", "-h", "0", "-l", "0"};
+
     private static final Pattern HELD_BY_PID = Pattern.compile("held by pid (\\d+)");
     private static final Pattern ACQUIRE_DONE = Pattern.compile("acquire done (-?\\d+)");
+    private static final Pattern CONVERT_DONE = Pattern.compile("convert done (-?\\d+)");
+    private static final Pattern REQUEST_DONE = Pattern.compile("request done (-?\\d+)");
     private static final Pattern ADD_DONE = Pattern.compile("add_lockspace\\w* done (-?\\d+)");
 
     private final SharedDir leases;
     private final String lockspace;
     private final int ioTimeoutSeconds;
+    private final Geometry geometry;
 
-    private SanlockHost(String name, SharedDir leases, String lockspace, int ioTimeoutSeconds) {
+    private SanlockHost(
+            String name,
+            SharedDir leases,
+            String lockspace,
+            int ioTimeoutSeconds,
+            Geometry geometry,
+            String... daemonOptions) {
         super(
                 "sanlock",
                 name,
@@ -56,23 +74,32 @@ public final class SanlockHost extends TestContainer {
                 create -> create.getHostConfig()
                         .withNetworkMode("none")
                         .withBinds(new Bind(leases.toString(), new Volume(IN_CONTAINER))),
-                "sanlock",
-                "daemon",
-                "-D",
-                "-w",
-                "0",
-                "-h",
-                "0",
-                "-l",
-                "0");
+                Stream.concat(Arrays.stream(DAEMON), Arrays.stream(daemonOptions))
+                        .toArray(String[]::new));
         this.leases = leases;
         this.lockspace = lockspace;
         this.ioTimeoutSeconds = ioTimeoutSeconds;
+        this.geometry = geometry;
     }
 
     /** Starts the daemon; it is in no lockspace yet. */
     public static SanlockHost start(String name, SharedDir leases, String lockspace, int ioTimeoutSeconds) {
-        SanlockHost host = new SanlockHost(name, leases, lockspace, ioTimeoutSeconds);
+        return start(name, leases, lockspace, ioTimeoutSeconds, Geometry.SECTORS_512);
+    }
+
+    /**
+     * The same with a geometry for what it initialises.
+     *
+     * @param daemonOptions e.g. {@code -e NAME}, the host name for its delta leases; otherwise it makes a new one up
+     */
+    public static SanlockHost start(
+            String name,
+            SharedDir leases,
+            String lockspace,
+            int ioTimeoutSeconds,
+            Geometry geometry,
+            String... daemonOptions) {
+        SanlockHost host = new SanlockHost(name, leases, lockspace, ioTimeoutSeconds, geometry, daemonOptions);
         host.boot();
         return host;
     }
@@ -80,20 +107,54 @@ public final class SanlockHost extends TestContainer {
     /** Makes the lockspace file, as {@code sanlock direct init} does. */
     public void initLockspace() {
         makeFile(lockspace);
-        run("sanlock", "direct", "init", "-o", Integer.toString(ioTimeoutSeconds), "-s", lockspaceArgument(0))
-                .mustSucceed();
+        initialise("-o", Integer.toString(ioTimeoutSeconds), "-s", lockspaceArgument(0));
     }
 
     /** Makes a resource file. */
     public void initResource(String resource) {
         makeFile(resource);
-        run("sanlock", "direct", "init", "-r", resourceArgument(resource)).mustSucceed();
+        initialise("-r", resourceArgument(resource));
+    }
+
+    private void initialise(String... what) {
+        List<String> command = new ArrayList<>(List.of("sanlock", "direct", "init"));
+        command.addAll(geometry.options());
+        command.addAll(List.of(what));
+        run(command.toArray(String[]::new)).mustSucceed();
+    }
+
+    /** Makes a resource file with an area for fewer hosts than the geometry has room for. */
+    public void initResource(String resource, int numHosts) {
+        makeFile(resource);
+        writeResource(resource, "num_hosts=" + numHosts);
+    }
+
+    /** Turns a resource into one that was deliberately removed. */
+    public void clearResource(String resource) {
+        writeResource(resource, "clear=True");
+    }
+
+    private void writeResource(String resource, String option) {
+        python(
+                        "sanlock.write_resource(%s, %s, align=%d, sector=%d)",
+                        resourceTuple(resource), option, geometry.areaBytes(), geometry.sectorBytes())
+                .mustSucceed();
+    }
+
+    /** Runs statements with sanlock's Python binding, for what its command line cannot do. */
+    public Ran python(String statements, Object... values) {
+        return run("python3", "-c", "import sanlock; " + statements.formatted(values));
+    }
+
+    /** {@code b"LS", b"R1", [("/leases/R1", 0)]} */
+    String resourceTuple(String resource) {
+        return "b'%s', b'%s', [('%s/%s', 0)]".formatted(lockspace, resource, IN_CONTAINER, resource);
     }
 
     private void makeFile(String name) {
         // By this process, so that it may use the file whoever it runs as; root in the container may anyway.
         try (RandomAccessFile file = new RandomAccessFile(leases.resolve(name).toFile(), "rw")) {
-            file.setLength(AREA_BYTES);
+            file.setLength(geometry.areaBytes());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -133,32 +194,47 @@ public final class SanlockHost extends TestContainer {
 
     /** Starts a process that wants the resource for itself and lives only while it has it. Does not wait for the answer. */
     public Attempt acquire(String resource) {
-        return attempt(resourceArgument(resource));
+        return attempt(resource, "");
     }
 
     /** The same, in shared mode. */
     public Attempt acquireShared(String resource) {
-        return attempt(resourceArgument(resource) + ":SH");
+        return attempt(resource, ":SH");
     }
 
-    private Attempt attempt(String argument) {
-        return new Attempt(spawn(
-                "sanlock",
-                "client",
-                "command",
-                "-r",
-                argument,
-                "-c",
-                "/bin/sh",
-                "-c",
-                "echo held by pid $$; exec sleep infinity"));
+    private Attempt attempt(String resource, String mode) {
+        return new Attempt(
+                resource,
+                spawn(
+                        "sanlock",
+                        "client",
+                        "command",
+                        "-r",
+                        resourceArgument(resource) + mode,
+                        "-c",
+                        "/bin/sh",
+                        "-c",
+                        "echo held by pid $$; exec sleep infinity"));
+    }
+
+    /** Asks the owner of a resource to end its use by force; 0 or sanlock's error code. */
+    public int requestByForce(String resource) {
+        long next = Long.parseLong(leader(resource).get("lver")) + 1;
+        Ran ran = run("sanlock", "client", "request", "-r", resourceArgument(resource) + ":" + next, "-f", "1");
+        Matcher done = REQUEST_DONE.matcher(ran.output());
+        if (!done.find()) {
+            throw new AssertionError("no answer in " + ran);
+        }
+        return Integer.parseInt(done.group(1));
     }
 
     /** A process that asked the daemon for a lease. */
     public final class Attempt {
+        private final String resource;
         private final Running command;
 
-        private Attempt(Running command) {
+        private Attempt(String resource, Running command) {
+            this.resource = resource;
             this.command = command;
         }
 
@@ -183,30 +259,59 @@ public final class SanlockHost extends TestContainer {
             return answer().getAsInt();
         }
 
-        /** Kills the process, upon which the daemon gives the lease back; true on disk a moment after the return. */
-        public void release() {
+        /** Turns a shared hold into an exclusive one, or back; 0 or sanlock's error code, with the hold as it was. */
+        public int convert(boolean toShared) {
+            String wanted = resourceArgument(resource) + (toShared ? ":SH" : "");
+            Ran ran = run("sanlock", "client", "convert", "-r", wanted, "-p", pid());
+            Matcher done = CONVERT_DONE.matcher(ran.output());
+            if (!done.find()) {
+                throw new AssertionError("no answer in " + ran);
+            }
+            return Integer.parseInt(done.group(1));
+        }
+
+        private String pid() {
             Matcher held = HELD_BY_PID.matcher(command.stdout());
             if (!held.find()) {
                 throw new IllegalStateException("it holds nothing: " + command.stdout());
             }
-            run("kill", "-9", held.group(1)).mustSucceed();
+            return held.group(1);
+        }
+
+        /** Whether the process that holds the lease is gone, by the daemon's hand for one. */
+        public boolean ended() {
+            return command.ended().isPresent();
+        }
+
+        /** Kills the process, upon which the daemon gives the lease back; true on disk a moment after the return. */
+        public void release() {
+            run("kill", "-9", pid()).mustSucceed();
             command.awaitEnd(Duration.ofSeconds(10));
         }
     }
 
     /** {@code sanlock direct dump} of a lease file: what it says, and that it does not complain. */
     public Ran dump(String file) {
-        return run("sanlock", "direct", "dump", IN_CONTAINER + "/" + file).mustSucceed();
+        List<String> command = new ArrayList<>(List.of("sanlock", "direct", "dump", IN_CONTAINER + "/" + file));
+        command.addAll(geometry.options());
+        return run(command.toArray(String[]::new)).mustSucceed();
     }
 
     /** {@code sanlock direct read_leader} of a resource: field by field. */
     public Map<String, String> leader(String resource) {
-        return fields(run("sanlock", "direct", "read_leader", "-r", resourceArgument(resource)));
+        return leader("-r", resourceArgument(resource));
     }
 
     /** {@code sanlock direct read_leader} of a host id's delta lease. {@code resource_name} is the host's name. */
     public Map<String, String> hostLeader(int hostId) {
-        return fields(run("sanlock", "direct", "read_leader", "-s", lockspaceArgument(hostId)));
+        return leader("-s", lockspaceArgument(hostId));
+    }
+
+    private Map<String, String> leader(String kind, String argument) {
+        List<String> command = new ArrayList<>(List.of("sanlock", "direct", "read_leader"));
+        command.addAll(geometry.options());
+        command.addAll(List.of(kind, argument));
+        return fields(run(command.toArray(String[]::new)));
     }
 
     private static Map<String, String> fields(Ran ran) {

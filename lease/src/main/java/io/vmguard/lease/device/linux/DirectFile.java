@@ -33,9 +33,21 @@ final class DirectFile implements LeaseFile {
 
     /** @throws LastErrorException with errno if it cannot be opened so */
     DirectFile(String path, int extraFlags, int mode, LeaseClock clock) {
+        this(
+                path,
+                clock,
+                Libc.open(path, Libc.O_RDWR | Libc.O_DIRECT | Libc.O_SYNC | Libc.O_CLOEXEC | extraFlags, mode));
+    }
+
+    private DirectFile(String path, LeaseClock clock, int fd) {
         this.path = Path.of(path);
-        this.fd = Libc.open(path, Libc.O_RDWR | Libc.O_DIRECT | Libc.O_SYNC | Libc.O_CLOEXEC | extraFlags, mode);
+        this.fd = fd;
         this.clock = clock;
+    }
+
+    /** For looking only: a write fails. */
+    static DirectFile toRead(String path, LeaseClock clock) {
+        return new DirectFile(path, clock, Libc.open(path, Libc.O_RDONLY | Libc.O_DIRECT | Libc.O_CLOEXEC, 0));
     }
 
     @Override

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.inspect;
+
+import io.vmguard.lease.Owner;
+
+/**
+ * A membership that a resource names as owner or sharer.
+ *
+ * @param hostName of the host id, which by now may be another machine's; empty if it cannot be read
+ */
+public record Holder(Owner owner, Standing standing, String hostName) {}

@@ -13,7 +13,7 @@ import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.systemd.ReadinessSocket;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
-import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.Timeouts;
@@ -71,7 +71,7 @@ final class AgentDaemon implements AutoCloseable {
         HostIdentity identity = HostIdentity.ofThisMachine(config.stateDir(), random);
         EngineSettings settings = new EngineSettings(
                 new LeaseName(config.lockspace()),
-                new Timeouts(config.ioTimeout()),
+                new Timeouts(config.ioTimeout(), Timeouts.STOCK_WATCHDOG),
                 config.hostId(),
                 identity,
                 config.runtimeDir(),
@@ -197,7 +197,7 @@ final class AgentDaemon implements AutoCloseable {
         }
 
         @Override
-        public void previousLifeLost(Map<LeaseName, LeaseNote> users) {
+        public void previousLifeLost(Map<LeaseName, LeaseUse> users) {
             guard.previousLifeLost(users);
         }
     }

@@ -14,6 +14,7 @@ import io.vmguard.lease.Lockspace;
 import io.vmguard.lease.LockspaceView;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.engine.HostIdentity;
+import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -92,7 +93,7 @@ final class StatusSource implements Supplier<StatusReport> {
         return new StatusReport.Host(
                 host.owner().hostId(),
                 host.owner().generation(),
-                HostIdentity.nodeOf(host.name()),
+                HostName.node(host.name()),
                 host.name(),
                 lower(host.status()),
                 host.self(),

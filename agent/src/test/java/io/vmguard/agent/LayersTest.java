@@ -15,7 +15,7 @@ import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
-import io.vmguard.lease.engine.HostIdentity;
+import io.vmguard.lease.ondisk.HostName;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -44,7 +44,7 @@ class LayersTest {
                 "process.linux      | process",
                 "systemd            |",
                 "status             | derive",
-                "guard              | derive domain hypervisor process lease lease.time HostIdentity",
+                "guard              | derive domain hypervisor process lease lease.time HostName",
                 "hook               | derive domain guard status",
                 "cli                | config derive domain hook status",
             })
@@ -61,8 +61,8 @@ class LayersTest {
     }
 
     private static DescribedPredicate<JavaClass> meant(String name) {
-        if (name.equals("HostIdentity")) {
-            return belongTo(equivalentTo(HostIdentity.class));
+        if (name.equals("HostName")) {
+            return belongTo(equivalentTo(HostName.class));
         }
         return resideInAPackage(name.startsWith("lease") ? "io.vmguard." + name : ROOT + "." + name);
     }

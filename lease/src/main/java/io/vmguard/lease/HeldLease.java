@@ -2,8 +2,8 @@
 package io.vmguard.lease;
 
 /**
- * A resource lease that this host holds exclusively.
+ * A resource lease that this host holds.
  *
  * @param lver the lease version that the winning ballot made
  */
-public record HeldLease(LeaseName resource, Owner owner, long lver) {}
+public record HeldLease(LeaseName resource, Owner owner, long lver, LeaseMode mode) {}

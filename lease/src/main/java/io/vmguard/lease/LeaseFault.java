@@ -15,9 +15,20 @@ public enum LeaseFault {
     RESOURCE(-227, "belongs to another resource"),
     NUM_HOSTS(-228, "made for fewer hosts than our host id"),
     CHECKSUM(-229, "wrong checksum"),
+    SHARED_RETRY(-246, "other hosts kept passing through it"),
+    LOST_RACE(-244, "other hosts kept taking it"),
     LEADER_CHANGED(-250, "the leader record changed under its owner"),
+    NOT_OWNER(-251, "the leader record names another owner"),
     RENEW_OWNER(-260, "another host took our host id"),
     RENEW_DIFF(-261, "somebody else wrote our delta lease"),
+    HOST_ID_BUSY(-262, "another host has this host id"),
+    RULES(-201, "the rules of the lockspace are others than this host's"),
+    HOST_ID(-231, "no host id of this lockspace"),
+    REQUEST_MAGIC(-270, "the request record is none"),
+    REQUEST_VERSION(-271, "the request record is of another major version"),
+    REQUEST_OLD(-272, "not the version that can be asked for"),
+    REQUEST_LVER(-273, "a later version is asked for already"),
+    RESOURCE_INDEX(-274, "a resource index, which vmguard does not use"),
     NO_MEMBERSHIP(-28, "this host is no member of the lockspace now");
 
     private final int code;

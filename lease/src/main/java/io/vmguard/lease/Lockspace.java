@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.lease;
 
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 
@@ -22,21 +23,39 @@ public interface Lockspace extends AutoCloseable {
     boolean member();
 
     /**
-     * Takes a resource exclusively. It is not waited for a holder.
+     * Takes a resource.
      *
      * <p>A resource that is carried over from before a restart still has its user, so it goes only to a caller with the very note
-     * that it is held with, as {@link LockspaceView#held} gives it; everybody else is told that it is held.
+     * that it is held with, as {@link LockspaceView#held} gives it; everybody else is told that it is held. Several users of this host
+     * share one shared hold.
      *
-     * @param note who wants it; shown to others that are refused
-     * @return completes with {@link AcquireResult}; never exceptionally
+     * @param user who wants it; shown to others that are refused
+     * @param patience how long a holder is waited for; zero: an answer at once
+     * @return completes with {@link AcquireResult}; never exceptionally. Cancelling it ends the wait, and gives back what is won
      */
-    CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote note);
+    CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote user, LeaseMode mode, Duration patience);
+
+    /** Takes a resource exclusively; it is not waited for a holder. */
+    default CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote user) {
+        return acquire(resource, user, LeaseMode.EXCLUSIVE, Duration.ZERO);
+    }
+
+    /**
+     * Changes how a resource is held. Whatever comes of it, it is held at least shared all the time, and at least as it was held before
+     * unless the answer says that it has changed.
+     *
+     * @param user its only user on this host
+     */
+    CompletableFuture<AcquireResult> convert(LeaseName resource, LeaseNote user, LeaseMode mode);
 
     /**
      * Gives a resource back. Only for a lease whose user is proved gone. If storage does not answer, the engine keeps trying for as
      * long as the membership lasts.
      */
     CompletableFuture<ReleaseResult> release(LeaseName resource);
+
+    /** The same for one user of a shared hold; the last one gives it back. */
+    CompletableFuture<ReleaseResult> release(LeaseName resource, LeaseNote user);
 
     /** Resources that this membership holds from before a restart of the process and that nobody has claimed by {@link #acquire}. */
     Set<LeaseName> carriedOver();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.lease;
 
+import java.time.Duration;
 import java.util.Map;
 
 /** Told of each transition of a membership, on engine threads: implementations only note it and return. */
@@ -10,6 +11,15 @@ public interface LockspaceListener {
 
     /** Cannot join for now; said once per reason. The engine keeps trying. */
     void joinFailed(LeaseFault fault, String why);
+
+    /** A renewal reached the disk; {@code took} from its start to its end. */
+    default void renewed(Duration took) {}
+
+    /** Another host came, went silent, died, left or came back. */
+    default void hostChanged(HostView host) {}
+
+    /** Another host asks us to give up a lease that we hold. What comes of it is the user's policy. */
+    default void requested(LeaseName resource, RequestMode mode) {}
 
     /** Renewals are late: said once. */
     void renewalLate(String why);
@@ -24,5 +34,5 @@ public interface LockspaceListener {
      * A previous process of this boot died with leases held and too long ago to continue. The users named must be proved gone before
      * a new membership may begin; then {@link Lockspace#usersGone}.
      */
-    void previousLifeLost(Map<LeaseName, LeaseNote> users);
+    void previousLifeLost(Map<LeaseName, LeaseUse> users);
 }

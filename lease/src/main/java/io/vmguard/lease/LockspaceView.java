@@ -15,7 +15,7 @@ import java.util.Optional;
  * @param renewedAgo since the start of our last successful renewal
  * @param lostIn until the membership is lost unless a renewal succeeds
  * @param detail one sentence on why it is not as it should be; empty if it is
- * @param held resources held, with the note given for each
+ * @param held resources whose users may be running
  * @param undetermined resources whose acquire or release is not known to have ended
  */
 public record LockspaceView(
@@ -29,7 +29,7 @@ public record LockspaceView(
         Optional<Duration> lostIn,
         String detail,
         List<HostView> hosts,
-        Map<LeaseName, LeaseNote> held,
+        Map<LeaseName, LeaseUse> held,
         List<LeaseName> undetermined) {
 
     /** Where a membership stands. */

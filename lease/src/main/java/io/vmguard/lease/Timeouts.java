@@ -4,30 +4,38 @@ package io.vmguard.lease;
 import java.time.Duration;
 
 /**
- * Every delay of the protocol, derived from the I/O timeout T and the watchdog constant. All are counted from the start of the
- * last successful renewal, except {@link #hostDead}, which others count from their own sighting.
+ * Every delay of the protocol, derived from the I/O timeout T of a host and the time W that is left for its watchdog. All are counted
+ * from the start of its last successful renewal, except {@link #hostDead}, which others count from their own sighting.
  *
  * @param ioTimeout T, 1 to 255 whole seconds
+ * @param watchdog W, 10 to 60 whole seconds. It stands nowhere in the format, so all hosts of a lockspace must mean the same
  */
-public record Timeouts(Duration ioTimeout) {
-    /**
-     * The time that every member of a lockspace leaves a silent host for its watchdog, 60 s. It is part of the format's rules and
-     * stands nowhere on disk, so it is no setting.
-     */
-    public static final Duration WATCHDOG = Duration.ofSeconds(60);
+public record Timeouts(Duration ioTimeout, Duration watchdog) {
+    /** What every host without word of another profile is given, 60 s: the rule of sanlock's format. */
+    public static final Duration STOCK_WATCHDOG = Duration.ofSeconds(60);
+
+    /** Less leaves no time to stop anything. */
+    public static final Duration SHORTEST_WATCHDOG = Duration.ofSeconds(10);
 
     /** It goes to disk in one byte. */
     private static final long MAX_SECONDS = 255;
 
     public Timeouts {
-        long seconds = ioTimeout.toSeconds();
-        if (seconds < 1 || seconds > MAX_SECONDS || !ioTimeout.equals(Duration.ofSeconds(seconds))) {
+        if (!isWholeSeconds(ioTimeout, 1, MAX_SECONDS)) {
             throw new IllegalArgumentException("io_timeout is 1 to 255 whole seconds, not " + ioTimeout);
+        }
+        if (!isWholeSeconds(watchdog, SHORTEST_WATCHDOG.toSeconds(), STOCK_WATCHDOG.toSeconds())) {
+            throw new IllegalArgumentException("watchdog_timeout is 10 to 60 whole seconds, not " + watchdog);
         }
     }
 
+    private static boolean isWholeSeconds(Duration value, long least, long most) {
+        return value.getNano() == 0 && value.toSeconds() >= least && value.toSeconds() <= most;
+    }
+
+    /** Those of a host with the stock watchdog. */
     public static Timeouts ofSeconds(long ioTimeoutSeconds) {
-        return new Timeouts(Duration.ofSeconds(ioTimeoutSeconds));
+        return new Timeouts(Duration.ofSeconds(ioTimeoutSeconds), STOCK_WATCHDOG);
     }
 
     /** T in seconds, as it goes to disk. */
@@ -45,22 +53,26 @@ public record Timeouts(Duration ioTimeout) {
         return ioTimeout.multipliedBy(4);
     }
 
+    /** For how long after an occasion a host tells others that it has something for them: 6 T. */
+    public Duration attention() {
+        return ioTimeout.multipliedBy(6);
+    }
+
     /** When the membership is lost and its users are stopped: 8 T. */
     public Duration renewalFailed() {
         return ioTimeout.multipliedBy(8);
     }
 
-    /** When all users must be stopped, come what may: 8 T + 60 s. Others may take our leases only after it. */
+    /** When all users must be stopped, come what may: 8 T + W. Others may take our leases only after it. */
     public Duration hostDead() {
-        return renewalFailed().plus(WATCHDOG);
+        return renewalFailed().plus(watchdog);
     }
 
     /**
-     * {@link #hostDead} in whole seconds, one more than the sum: "dead" wants strictly more than 8 t + 60 s counted in whole seconds.
-     *
-     * @param ioTimeoutSeconds the other host's T, as it stands in its delta lease
+     * Silence from which on this host is dead for others: {@link #hostDead} in whole seconds and one more, for "dead" wants strictly
+     * more than 8 T + W counted in whole seconds.
      */
-    public static long deadNanos(int ioTimeoutSeconds) {
-        return ofSeconds(ioTimeoutSeconds).hostDead().plusSeconds(1).toNanos();
+    public long deadNanos() {
+        return hostDead().plusSeconds(1).toNanos();
     }
 }

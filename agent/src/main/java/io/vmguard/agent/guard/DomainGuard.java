@@ -10,7 +10,7 @@ import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.QemuProcesses;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
-import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Lockspace;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
@@ -184,7 +184,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     }
 
     @Override
-    public void previousLifeLost(Map<LeaseName, LeaseNote> users) {
+    public void previousLifeLost(Map<LeaseName, LeaseUse> users) {
         state.loop.tell(() -> losses.onPreviousLifeLost(users));
     }
 

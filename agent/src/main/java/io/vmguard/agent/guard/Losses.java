@@ -9,6 +9,7 @@ import io.vmguard.agent.process.KillSignal;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -78,7 +79,7 @@ final class Losses {
     /** The users of what the engine still held, also of what it had carried over and nobody came to claim before the loss. */
     private Set<UUID> runsOfHeld() {
         Set<UUID> users = new HashSet<>();
-        for (LeaseNote note : state.lockspace.view().held().values()) {
+        for (LeaseNote note : notes(state.lockspace.view().held())) {
             GuardState.uuid(note).ifPresent(uuid -> {
                 state.runOf(uuid, note.domainName());
                 users.add(uuid);
@@ -87,15 +88,20 @@ final class Losses {
         return users;
     }
 
+    private static List<LeaseNote> notes(Map<LeaseName, LeaseUse> leases) {
+        return leases.values().stream().flatMap(use -> use.users().stream()).toList();
+    }
+
     /** An earlier agent of this boot lost its leases; its users must go before a new membership may begin. */
-    void onPreviousLifeLost(Map<LeaseName, LeaseNote> users) {
+    void onPreviousLifeLost(Map<LeaseName, LeaseUse> leases) {
+        List<LeaseNote> users = notes(leases);
         LOG.error(
                 "an earlier agent of this boot died with leases held that have expired since; stopping their users: {}",
-                users.values());
+                users);
         usersMustGo = true;
         if (!state.settings.observe()) {
             Map<UUID, String> names = new HashMap<>();
-            users.values().forEach(note -> GuardState.uuid(note).ifPresent(id -> names.put(id, note.domainName())));
+            users.forEach(note -> GuardState.uuid(note).ifPresent(id -> names.put(id, note.domainName())));
             names.forEach((uuid, name) -> {
                 Run run = state.runOf(uuid, name);
                 run.leasesLost = true;

@@ -6,6 +6,7 @@ import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
@@ -130,16 +131,17 @@ final class Reconciliation {
     /** A lease of an earlier agent whose own note is of no use is claimed with that note by the domain that needs it. */
     private LeaseNote noteOfFound(Run run, DiskLease lease) {
         LeaseName resource = new LeaseName(lease.resource());
-        LeaseNote earlier = state.lockspace.carriedOver().contains(resource)
+        LeaseUse use = state.lockspace.carriedOver().contains(resource)
                 ? state.lockspace.view().held().get(resource)
                 : null;
+        LeaseNote earlier = use == null ? null : use.users().get(0);
         return earlier != null && GuardState.uuid(earlier).isEmpty() ? earlier : state.note(run, lease);
     }
 
     /** A domain that runs all the same has got its leases, or not. */
     void decideFound(Run run) {
         if (run.refused.isEmpty()) {
-            LOG.info("{} state.runs and holds {}", run, run.labels());
+            LOG.info("{} runs and holds {}", run, run.labels());
             run.conflicts = List.of();
             reportProblems(run);
             return;
@@ -168,14 +170,15 @@ final class Reconciliation {
     /** Leases from before a restart of the agent: their users are found by what the leases themselves say. */
     void claimCarriedOver() {
         Set<LeaseName> carried = state.lockspace.carriedOver();
-        Map<LeaseName, LeaseNote> held =
+        Map<LeaseName, LeaseUse> held =
                 carried.isEmpty() ? Map.of() : state.lockspace.view().held();
         Set<Run> claimants = new HashSet<>();
         for (LeaseName resource : carried) {
-            LeaseNote note = held.get(resource);
-            if (note == null || GuardState.uuid(note).isEmpty()) {
+            LeaseUse use = held.get(resource);
+            if (use == null || GuardState.uuid(use.users().get(0)).isEmpty()) {
                 continue;
             }
+            LeaseNote note = use.users().get(0);
             Run run = state.runOf(GuardState.uuid(note).get(), note.domainName());
             if (run.phase != Phase.ACQUIRING && !run.pending.containsKey(resource)) {
                 run.claim(resource, note);
@@ -187,7 +190,7 @@ final class Reconciliation {
 
     /** What no run has claimed: its note does not say whose it was, and no active domain needs it. */
     private void releaseUnclaimed() {
-        Map<LeaseName, LeaseNote> held = state.lockspace.view().held();
+        Map<LeaseName, LeaseUse> held = state.lockspace.view().held();
         for (LeaseName resource : state.lockspace.carriedOver()) {
             boolean claimed = state.runs.values().stream().anyMatch(run -> run.wanted.containsKey(resource));
             if (!claimed && held.containsKey(resource)) {

@@ -6,7 +6,7 @@ import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.Owner;
-import io.vmguard.lease.engine.HostIdentity;
+import io.vmguard.lease.ondisk.HostName;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
@@ -50,7 +50,7 @@ final class Sentences {
         if (note.isPresent()) {
             return "host " + OneLine.of(note.get().hostName());
         }
-        return held.hostName().isEmpty() ? id : "host " + OneLine.of(HostIdentity.nodeOf(held.hostName())) + ", " + id;
+        return held.hostName().isEmpty() ? id : "host " + OneLine.of(HostName.node(held.hostName())) + ", " + id;
     }
 
     private static String life(AcquireResult.HeldBy held) {

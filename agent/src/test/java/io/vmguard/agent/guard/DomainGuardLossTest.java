@@ -7,6 +7,7 @@ import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
 import io.vmguard.agent.testing.TestDomain;
+import io.vmguard.lease.LeaseUse;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -233,7 +234,11 @@ class DomainGuardLossTest {
     void usersOfALostEarlierLifeAreStoppedBeforeTheNextMembership() {
         GuardBench fresh = GuardBench.of(GuardBench.settings(false, false));
         FakeProcess qemu = fresh.launch(DEMO1);
-        fresh.guard.previousLifeLost(Map.of(DEMO1.resource(), DEMO1.note(), DEMO2.resource(), DEMO2.note()));
+        fresh.guard.previousLifeLost(Map.of(
+                DEMO1.resource(),
+                LeaseUse.exclusive(DEMO1.note()),
+                DEMO2.resource(),
+                LeaseUse.exclusive(DEMO2.note())));
         fresh.settle();
         assertThat(fresh.hypervisor.destroys()).containsExactlyInAnyOrder(DEMO1.uuid(), DEMO2.uuid());
         assertThat(fresh.lockspace.usersGoneCalls()).isZero();
@@ -256,7 +261,7 @@ class DomainGuardLossTest {
     void observeStopsNoUserOfALostEarlierLife() {
         GuardBench fresh = GuardBench.of(GuardBench.settings(true, false));
         FakeProcess qemu = fresh.launch(DEMO1);
-        fresh.guard.previousLifeLost(Map.of(DEMO1.resource(), DEMO1.note()));
+        fresh.guard.previousLifeLost(Map.of(DEMO1.resource(), LeaseUse.exclusive(DEMO1.note())));
         fresh.pass(Duration.ofMinutes(1));
         assertThat(fresh.hypervisor.destroys()).isEmpty();
         assertThat(qemu.alive()).isTrue();

@@ -9,7 +9,7 @@ import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
-import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -118,7 +118,7 @@ final class GuardWalk {
     /** What no hook announces may come again without a lease at any time; only these processes had one. */
     private final Set<FakeProcess> wildUsersOfTheLost = new HashSet<>();
 
-    private final Map<LeaseName, LeaseNote> lostLeases = new HashMap<>();
+    private final Map<LeaseName, LeaseUse> lostLeases = new HashMap<>();
     private final List<String> trace = new ArrayList<>();
     private Membership membership = Membership.MEMBER;
     private boolean libvirtSilent;

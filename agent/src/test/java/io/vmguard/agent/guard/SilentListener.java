@@ -3,7 +3,7 @@ package io.vmguard.agent.guard;
 
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
-import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
 import java.util.Map;
@@ -26,5 +26,5 @@ final class SilentListener implements LockspaceListener {
     public void lost(LeaseFault fault, String why) {}
 
     @Override
-    public void previousLifeLost(Map<LeaseName, LeaseNote> users) {}
+    public void previousLifeLost(Map<LeaseName, LeaseUse> users) {}
 }

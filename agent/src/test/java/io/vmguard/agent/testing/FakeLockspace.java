@@ -6,8 +6,10 @@ import io.vmguard.lease.HeldLease;
 import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Lockspace;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.LockspaceView;
@@ -251,8 +253,14 @@ public final class FakeLockspace implements Lockspace {
                                 Optional.empty(),
                                 true))
                         : List.of(),
-                Map.copyOf(held),
+                uses(),
                 List.of());
+    }
+
+    private Map<LeaseName, LeaseUse> uses() {
+        Map<LeaseName, LeaseUse> uses = new LinkedHashMap<>();
+        held.forEach((resource, user) -> uses.put(resource, LeaseUse.exclusive(user)));
+        return uses;
     }
 
     private Owner owner() {
@@ -265,7 +273,11 @@ public final class FakeLockspace implements Lockspace {
     }
 
     @Override
-    public CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote note) {
+    public CompletableFuture<AcquireResult> acquire(
+            LeaseName resource, LeaseNote note, LeaseMode mode, Duration patience) {
+        if (mode != LeaseMode.EXCLUSIVE || !patience.isZero()) {
+            throw new IllegalArgumentException("the guard takes leases exclusively, and does not wait");
+        }
         CompletableFuture<AcquireResult> future = new CompletableFuture<>();
         AcquireResult result;
         synchronized (this) {
@@ -305,7 +317,17 @@ public final class FakeLockspace implements Lockspace {
         }
         carried.remove(resource);
         held.put(resource, note);
-        return new AcquireResult.Acquired(new HeldLease(resource, owner(), 1));
+        return new AcquireResult.Acquired(new HeldLease(resource, owner(), 1, LeaseMode.EXCLUSIVE));
+    }
+
+    @Override
+    public CompletableFuture<AcquireResult> convert(LeaseName resource, LeaseNote user, LeaseMode mode) {
+        throw new IllegalArgumentException("the guard converts no leases");
+    }
+
+    @Override
+    public CompletableFuture<ReleaseResult> release(LeaseName resource, LeaseNote user) {
+        return release(resource);
     }
 
     @Override

@@ -6,6 +6,7 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.ondisk.Decoded;
+import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.step.IoOutcome;
@@ -109,7 +110,7 @@ public final class DeltaJoin {
             case OWN_THIS_BOOT -> claim(record);
             // A living host renews within 2 T + 1 s. A clone of this machine that lives would be seen in this time.
             case OWN_EARLIER_LIFE -> watch(record, settle.plusSeconds(ownerTimeout + 1L));
-            case WAIT_UNTIL_DEAD -> watch(record, Duration.ofNanos(Timeouts.deadNanos(ownerTimeout)));
+            case WAIT_UNTIL_DEAD -> watch(record, deadAfter(record, ownerTimeout));
         };
     }
 
@@ -169,6 +170,11 @@ public final class DeltaJoin {
                             LeaderRecord.decodeDelta(((IoOutcome.Done) outcome).bytes(), 0, lockspace);
                     return decoded.fold(then, this::failed);
                 });
+    }
+
+    private static Duration deadAfter(LeaderRecord record, int ownerTimeout) {
+        Duration watchdog = HostName.watchdog(record.resourceName());
+        return Duration.ofNanos(new Timeouts(Duration.ofSeconds(ownerTimeout), watchdog).deadNanos());
     }
 
     private int ownerTimeoutSeconds(LeaderRecord record) {

@@ -4,6 +4,7 @@ package io.vmguard.lease.delta;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.ondisk.HostBitmap;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.step.IoOutcome;
@@ -12,6 +13,7 @@ import io.vmguard.lease.time.LeaseClock;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * One renewal of our delta lease: read the whole lockspace, check that our record is as we left it, write it with a new timestamp.
@@ -41,12 +43,9 @@ public final class DeltaRenewal {
     private final LeaderRecord last;
     private final boolean lastSucceeded;
     private final long deadlineNanos;
+    private final Set<Long> attention;
 
-    /**
-     * @param last what we wrote last
-     * @param lastSucceeded and whether that write is known to have succeeded
-     * @param deadlineNanos boot clock: from then on the membership is lost and nothing may be written under it
-     */
+    /** Without anything to tell. */
     public DeltaRenewal(
             LeaseName lockspace,
             LeaseLayout layout,
@@ -55,6 +54,24 @@ public final class DeltaRenewal {
             LeaderRecord last,
             boolean lastSucceeded,
             long deadlineNanos) {
+        this(lockspace, layout, timeouts, clock, last, lastSucceeded, deadlineNanos, Set.of());
+    }
+
+    /**
+     * @param last what we wrote last
+     * @param lastSucceeded and whether that write is known to have succeeded
+     * @param deadlineNanos boot clock: from then on the membership is lost and nothing may be written under it
+     * @param attention host ids that we have something for
+     */
+    public DeltaRenewal(
+            LeaseName lockspace,
+            LeaseLayout layout,
+            Timeouts timeouts,
+            LeaseClock clock,
+            LeaderRecord last,
+            boolean lastSucceeded,
+            long deadlineNanos,
+            Set<Long> attention) {
         this.lockspace = lockspace;
         this.layout = layout;
         this.timeouts = timeouts;
@@ -62,6 +79,7 @@ public final class DeltaRenewal {
         this.last = last;
         this.lastSucceeded = lastSucceeded;
         this.deadlineNanos = deadlineNanos;
+        this.attention = attention;
     }
 
     public Step<Result> start() {
@@ -107,10 +125,12 @@ public final class DeltaRenewal {
                 .ioTimeoutSeconds(timeouts.ioTimeoutSeconds())
                 .noEvent()
                 .seal();
+        byte[] sector = next.sector(layout);
+        HostBitmap.mark(sector, attention);
         return new Step.Write<>(
                 Step.Area.LOCKSPACE,
                 layout.deltaOffset(last.owner().hostId()),
-                next.sector(layout),
+                sector,
                 timeouts.hostDead(),
                 written -> onWritten(written, next, startedNanos, area));
     }

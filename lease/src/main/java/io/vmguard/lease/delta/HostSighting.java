@@ -4,6 +4,7 @@ package io.vmguard.lease.delta;
 import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.ondisk.HostName;
 import java.time.Duration;
 
 /**
@@ -39,7 +40,7 @@ public record HostSighting(
             return HostStatus.FREE;
         }
         long silentNanos = nowNanos - lastLiveNanos;
-        if (silentNanos <= failNanos()) {
+        if (silentNanos <= timeouts().renewalFailed().toNanos()) {
             return everChanged ? HostStatus.LIVE : HostStatus.UNKNOWN;
         }
         return silentNanos > deadNanos() ? HostStatus.DEAD : HostStatus.FAIL;
@@ -56,10 +57,11 @@ public record HostSighting(
 
     /** Silence from which on this host is dead for us. */
     public long deadNanos() {
-        return Timeouts.deadNanos(ioTimeoutSeconds);
+        return timeouts().deadNanos();
     }
 
-    private long failNanos() {
-        return Timeouts.ofSeconds(ioTimeoutSeconds).renewalFailed().toNanos();
+    /** The delays that this host lives by, as its record says. */
+    public Timeouts timeouts() {
+        return new Timeouts(Duration.ofSeconds(ioTimeoutSeconds), HostName.watchdog(name));
     }
 }

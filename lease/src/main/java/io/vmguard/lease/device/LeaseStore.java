@@ -3,6 +3,7 @@ package io.vmguard.lease.device;
 
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
+import java.io.IOException;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -35,6 +36,14 @@ public interface LeaseStore {
      * @param mayCreate false: an absent file is refused
      */
     Opened open(LeaseName name, int areaBytes, Supplier<byte[]> fresh, boolean mayCreate);
+
+    /**
+     * Takes an area away that nobody can use any more.
+     *
+     * @param file the area, open: nothing happens to an area that has taken its name meanwhile
+     * @throws IOException if it may still be there
+     */
+    void remove(LeaseName name, LeaseFile file) throws IOException;
 
     /** For messages. */
     String where();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.lease.engine;
 
+import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.ondisk.HostName;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -11,22 +13,14 @@ import java.util.HexFormat;
 import java.util.random.RandomGenerator;
 
 /**
- * Who this machine instance is: the host name that goes to disk.
- *
- * <pre>
- * IIIIIIII-BBBBBBBB.node      I: machine id and a random id of this installation     B: this boot
- * </pre>
- *
- * 47 bytes at most. The name tells people which host it is and tells records of different boots apart. It is never by itself a
- * reason to take an id over: a cloned machine has the same machine id, and may have the same everything.
+ * Who this machine instance is. The {@link HostName} made of it tells people which host it is and tells records of different boots
+ * apart. It is never by itself a reason to take an id over: a cloned machine has the same machine id, and may have the same everything.
  *
  * @param nodeName as the administrator knows the machine
  * @param bootId the kernel's id of this boot
- * @param hostName the name on disk
+ * @param installation machine id and a random id of this installation
  */
-public record HostIdentity(String nodeName, String bootId, String hostName) {
-    private static final int NODE_BYTES = 29;
-
+public record HostIdentity(String nodeName, String bootId, String installation) {
     /**
      * Reads it off this machine.
      *
@@ -45,20 +39,12 @@ public record HostIdentity(String nodeName, String bootId, String hostName) {
         String bootId =
                 Files.readString(Path.of("/proc/sys/kernel/random/boot_id")).strip();
         String node = Files.readString(Path.of("/proc/sys/kernel/hostname")).strip();
-        return of(machine + "/" + installation, bootId, node);
+        return new HostIdentity(node, bootId, machine + "/" + installation);
     }
 
-    /** Builds the name; pure. */
-    static HostIdentity of(String instance, String bootId, String nodeName) {
-        byte[] node = nodeName.getBytes(StandardCharsets.UTF_8);
-        String shortNode =
-                new String(node, 0, Math.min(node.length, NODE_BYTES), StandardCharsets.UTF_8).replace("\uFFFD", "");
-        return new HostIdentity(nodeName, bootId, digest(instance) + "-" + digest(bootId) + "." + shortNode);
-    }
-
-    /** The part of a name on disk that people know; the whole name if it is not one of ours. */
-    public static String nodeOf(String hostName) {
-        return hostName.matches("[0-9a-f]{8}-[0-9a-f]{8}\\..+") ? hostName.substring(18) : hostName;
+    /** The name on disk of a host that lives by these delays. */
+    public String hostName(Timeouts timeouts) {
+        return HostName.of(digest(installation), digest(bootId), timeouts.watchdog(), nodeName);
     }
 
     private static String firstOf(Path... files) throws IOException {

@@ -26,6 +26,7 @@ record JoinPlan(long hostId, DeltaJoin.Entry entry) {
 
     /**
      * @param area the lockspace as just read
+     * @param maxHosts the highest id that the lockspace's resources are made for
      * @param ownThisBoot id whose record is proved to be this boot's own, with nothing of that life left
      * @param excluded ids lost to others during this join
      * @return empty if no id can be had
@@ -33,6 +34,7 @@ record JoinPlan(long hostId, DeltaJoin.Entry entry) {
     static Optional<JoinPlan> choose(
             byte[] area,
             LeaseLayout layout,
+            int maxHosts,
             LeaseName lockspace,
             Optional<Long> forced,
             Optional<Long> ownThisBoot,
@@ -60,12 +62,13 @@ record JoinPlan(long hostId, DeltaJoin.Entry entry) {
             return Optional.of(
                     new JoinPlan(earlier.get(), free ? DeltaJoin.Entry.FREE_ONLY : DeltaJoin.Entry.OWN_EARLIER_LIFE));
         }
-        return anyFree(area, layout, lockspace, remembered, excluded, random);
+        return anyFree(area, layout, maxHosts, lockspace, remembered, excluded, random);
     }
 
     private static Optional<JoinPlan> anyFree(
             byte[] area,
             LeaseLayout layout,
+            int maxHosts,
             LeaseName lockspace,
             Optional<RememberedHostId> remembered,
             Set<Long> excluded,
@@ -77,7 +80,7 @@ record JoinPlan(long hostId, DeltaJoin.Entry entry) {
             return Optional.of(new JoinPlan(before.get(), DeltaJoin.Entry.FREE_ONLY));
         }
         List<Long> free = new ArrayList<>();
-        for (long id = 1; id <= layout.maxHosts() && free.size() < CHOICE; id++) {
+        for (long id = 1; id <= maxHosts && free.size() < CHOICE; id++) {
             if (!excluded.contains(id) && isFree(area, layout, lockspace, id)) {
                 free.add(id);
             }

@@ -3,13 +3,14 @@ package io.vmguard.lease.engine;
 
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
-import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.delta.DeltaJoin;
 import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.device.LeaseStore;
+import io.vmguard.lease.ondisk.Decoded;
+import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseArea;
-import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
@@ -26,15 +27,15 @@ final class Joiner {
     /** How one attempt ended. */
     sealed interface Result {
         /** @param users of the continued membership; empty after a new join */
-        record Member(Membership membership, boolean resumed, Map<LeaseName, LeaseNote> users) implements Result {}
+        record Member(Membership membership, boolean resumed, Map<LeaseName, LeaseUse> users) implements Result {}
 
         /** A previous process of this boot lost its membership with users alive. They must go first. */
-        record UsersFirst(Map<LeaseName, LeaseNote> users) implements Result {}
+        record UsersFirst(Map<LeaseName, LeaseUse> users) implements Result {}
 
         record Failed(LeaseFault fault, String why) implements Result {}
     }
 
-    private static final LeaseLayout LAYOUT = LeaseLayout.SECTOR_512;
+    private static final int SMALLEST_AREA_BYTES = 1 << 20;
     private static final int MAX_ID_TRIES = 12;
 
     private final EngineSettings settings;
@@ -70,9 +71,12 @@ final class Joiner {
             boolean mayCreate = remembered.isEmpty();
             LeaseStore.Opened opened = store.open(
                     settings.lockspace(),
-                    LAYOUT.areaBytes(),
+                    SMALLEST_AREA_BYTES,
                     () -> LeaseArea.lockspace(
-                            LAYOUT, settings.lockspace(), settings.timeouts().ioTimeoutSeconds()),
+                            settings.layout(),
+                            settings.lockspace(),
+                            settings.timeouts().ioTimeoutSeconds(),
+                            settings.rules()),
                     mayCreate);
             if (opened instanceof LeaseStore.Opened.Refused refused) {
                 return new Result.Failed(refused.fault(), explain(refused, mayCreate));
@@ -102,89 +106,64 @@ final class Joiner {
 
     private Result join(LeaseFile file, Optional<RememberedHostId> remembered, boolean usersGone)
             throws IOException, BlockingDriver.Closing {
-        IoOutcome look = file.read(0, LAYOUT.areaBytes(), settings.timeouts().ioTimeout());
-        if (look instanceof IoOutcome.Failed failed) {
-            return new Result.Failed(failed.fault(), store.where() + "/" + settings.lockspace() + ": " + failed.why());
+        Decoded<LockspaceLook> look = LockspaceLook.take(
+                file, settings.lockspace(), settings.timeouts().ioTimeout());
+        Optional<Decoded.Corrupt<LockspaceLook>> objection = look.fold(
+                sound -> sound.objection(settings.timeouts(), settings.hostId()),
+                (fault, why) -> Optional.of(new Decoded.Corrupt<>(fault, why)));
+        if (objection.isPresent()) {
+            return new Result.Failed(
+                    objection.get().fault(),
+                    store.where() + "/" + settings.lockspace() + ": "
+                            + objection.get().why());
         }
-        byte[] area = ((IoOutcome.Done) look).bytes();
-        Optional<Result> wrong = checkKind(area);
-        if (wrong.isPresent()) {
-            return wrong.get();
-        }
+        LockspaceLook sound = ((Decoded.Valid<LockspaceLook>) look).value();
         Optional<LocalRecord> before = LocalRecord.read(recordFile)
                 .filter(r -> r.bootId().equals(settings.identity().bootId()))
                 .filter(r -> r.where().equals(store.where()));
-        Succession succession =
-                Succession.decide(area, LAYOUT, settings.lockspace(), settings.timeouts(), clock, before, usersGone);
+        Succession succession = Succession.decide(
+                sound.area(), sound.layout(), settings.lockspace(), settings.timeouts(), clock, before, usersGone);
         if (succession instanceof Succession.Continued continued) {
-            Membership membership = new Membership(
-                    settings.lockspace(),
-                    LAYOUT,
-                    settings.timeouts(),
-                    file,
-                    clock,
-                    continued.record(),
-                    continued.renewedNanos());
+            Membership membership = membership(file, sound, continued.record(), continued.renewedNanos());
             return new Result.Member(membership, true, before.orElseThrow().users());
         }
         if (succession instanceof Succession.UsersFirst first) {
             return new Result.UsersFirst(first.users());
         }
-        return joinAnew(file, area, ((Succession.Anew) succession).ownThisBoot(), remembered);
+        return joinAnew(file, sound, ((Succession.Anew) succession).ownThisBoot(), remembered);
     }
 
-    private Optional<Result> checkKind(byte[] area) {
-        LeaderRecord first = LeaderRecord.at(area, 0);
-        String file = store.where() + "/" + settings.lockspace();
-        if (first.magic() != LeaderRecord.DELTA_MAGIC) {
-            return Optional.of(new Result.Failed(
-                    LeaseFault.MAGIC,
-                    file + ": this is no lockspace (" + first + "). Set lease_dir or "
-                            + "lockspace to another one, or move the file away if you know what it is"));
-        }
-        Optional<LeaseLayout> layout = LeaseLayout.of(first.sectorSize(), first.flags());
-        if (!layout.equals(Optional.of(LAYOUT))) {
-            return Optional.of(new Result.Failed(
-                    LeaseFault.GEOMETRY,
-                    String.format(
-                            Locale.ROOT,
-                            "%s: the lockspace has sectors of %d bytes and align flag 0x%x; only 512 bytes in areas of 1 MiB are supported",
-                            file,
-                            first.sectorSize(),
-                            first.flags())));
-        }
-        return JoinPlan.record(area, LAYOUT, settings.lockspace(), 1).isPresent() || anySound(area)
-                ? Optional.empty()
-                : Optional.of(LeaderRecord.decodeDelta(area, 0, settings.lockspace())
-                        .fold(
-                                ok -> new Result.Failed(LeaseFault.CHECKSUM, file),
-                                (fault, why) -> new Result.Failed(
-                                        fault,
-                                        file + ": " + why + ". The file's lockspace and the setting lockspace ("
-                                                + settings.lockspace() + ") must be the same")));
-    }
-
-    /** One damaged record must not lock out the hosts that own the others. */
-    private boolean anySound(byte[] area) {
-        for (long id = 2; id <= LAYOUT.maxHosts(); id++) {
-            if (JoinPlan.record(area, LAYOUT, settings.lockspace(), id).isPresent()) {
-                return true;
-            }
-        }
-        return false;
+    private Membership membership(LeaseFile file, LockspaceLook look, LeaderRecord record, long renewedNanos) {
+        return new Membership(
+                settings.lockspace(),
+                look.layout(),
+                look.rules().maxHosts(),
+                settings.timeouts(),
+                file,
+                clock,
+                record,
+                renewedNanos);
     }
 
     private Result joinAnew(
-            LeaseFile file, byte[] area, Optional<Long> ownThisBoot, Optional<RememberedHostId> remembered)
+            LeaseFile file, LockspaceLook look, Optional<Long> ownThisBoot, Optional<RememberedHostId> remembered)
             throws IOException, BlockingDriver.Closing {
         Set<Long> excluded = new HashSet<>();
         Optional<Long> forced = settings.hostId().isPresent()
                 ? Optional.of((long) settings.hostId().getAsInt())
                 : Optional.empty();
-        byte[] latest = area;
+        byte[] latest = look.area();
         for (int attempt = 0; attempt < MAX_ID_TRIES; attempt++) {
             Optional<JoinPlan> plan = JoinPlan.choose(
-                    latest, LAYOUT, settings.lockspace(), forced, ownThisBoot, remembered, excluded, random);
+                    latest,
+                    look.layout(),
+                    look.rules().maxHosts(),
+                    settings.lockspace(),
+                    forced,
+                    ownThisBoot,
+                    remembered,
+                    excluded,
+                    random);
             if (plan.isEmpty()) {
                 return new Result.Failed(LeaseFault.NUM_HOSTS, "no host id is free in " + store.where());
             }
@@ -192,24 +171,17 @@ final class Joiner {
             DeltaJoin.Result result = driver.run(
                     new DeltaJoin(
                                     settings.lockspace(),
-                                    LAYOUT,
+                                    look.layout(),
                                     settings.timeouts(),
                                     clock,
                                     id,
-                                    settings.identity().hostName(),
+                                    settings.identity().hostName(settings.timeouts()),
                                     plan.get().entry())
                             .start(),
                     file,
                     file);
             if (result instanceof DeltaJoin.Result.Joined joined) {
-                Membership membership = new Membership(
-                        settings.lockspace(),
-                        LAYOUT,
-                        settings.timeouts(),
-                        file,
-                        clock,
-                        joined.record(),
-                        joined.startedNanos());
+                Membership membership = membership(file, look, joined.record(), joined.startedNanos());
                 write(membership, Map.of());
                 remember(membership.record());
                 return new Result.Member(membership, false, Map.of());
@@ -220,34 +192,35 @@ final class Joiner {
             DeltaJoin.Result.Busy busy = (DeltaJoin.Result.Busy) result;
             if (forced.isPresent()) {
                 return new Result.Failed(
-                        LeaseFault.RENEW_OWNER,
+                        LeaseFault.HOST_ID_BUSY,
                         String.format(
                                 Locale.ROOT,
                                 "host_id %d is in use by %s (%s, generation %d). Give this host another host_id, or 'auto'",
                                 id,
-                                HostIdentity.nodeOf(busy.record().resourceName()),
+                                HostName.node(busy.record().resourceName()),
                                 busy.record().resourceName(),
                                 busy.record().owner().generation()));
             }
             excluded.add(id);
-            if (file.read(0, LAYOUT.areaBytes(), settings.timeouts().ioTimeout()) instanceof IoOutcome.Done done) {
+            if (file.read(0, look.layout().areaBytes(), settings.timeouts().ioTimeout())
+                    instanceof IoOutcome.Done done) {
                 latest = done.bytes();
             }
         }
-        return new Result.Failed(LeaseFault.RENEW_OWNER, "other hosts kept taking the host ids that looked free");
+        return new Result.Failed(LeaseFault.HOST_ID_BUSY, "other hosts kept taking the host ids that looked free");
     }
 
     /** Leaves the proof for a successor of this process. */
-    void write(Membership membership, Map<LeaseName, LeaseNote> users) throws IOException {
+    void write(Membership membership, Map<LeaseName, LeaseUse> users) throws IOException {
         record(membership, users).write(recordFile);
     }
 
     /** The same, with the word that the users were left running on purpose. */
-    void writeCleanStop(Membership membership, Map<LeaseName, LeaseNote> users) throws IOException {
+    void writeCleanStop(Membership membership, Map<LeaseName, LeaseUse> users) throws IOException {
         record(membership, users).withCleanStop().write(recordFile);
     }
 
-    private LocalRecord record(Membership membership, Map<LeaseName, LeaseNote> users) {
+    private LocalRecord record(Membership membership, Map<LeaseName, LeaseUse> users) {
         return new LocalRecord(
                 settings.identity().bootId(),
                 store.where(),

@@ -2,16 +2,26 @@
 package io.vmguard.lease.engine;
 
 import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.HandOverResult;
 import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseTransfer;
+import io.vmguard.lease.LeaseUpkeep;
 import io.vmguard.lease.Lockspace;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.LockspaceView;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ReceiveResult;
 import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.RemoveResult;
+import io.vmguard.lease.RequestMode;
+import io.vmguard.lease.RequestResult;
 import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.delta.Callers;
 import io.vmguard.lease.delta.DeltaLeave;
 import io.vmguard.lease.delta.DeltaRenewal;
 import io.vmguard.lease.delta.HostSighting;
@@ -20,12 +30,14 @@ import io.vmguard.lease.device.linux.LeaseDirectory;
 import io.vmguard.lease.device.linux.LinuxClock;
 import io.vmguard.lease.device.linux.LocalLock;
 import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -40,6 +52,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -55,7 +68,7 @@ import org.jspecify.annotations.Nullable;
  *
  * A stall of storage stops the first and third; the second still says "lost" in time.
  */
-public final class LeaseEngine implements Lockspace {
+public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep {
     private static final Duration DEADLINE_TICK = Duration.ofMillis(100);
     private static final Duration RETRY_RENEWAL = Duration.ofSeconds(1);
     private static final Duration RETRY_JOIN = Duration.ofSeconds(2);
@@ -88,8 +101,15 @@ public final class LeaseEngine implements Lockspace {
     private volatile LockspaceView.State state = LockspaceView.State.JOINING;
     private volatile String detail = "joining";
     private volatile @Nullable Membership membership;
-    private volatile @Nullable Resources resources;
+    private volatile @Nullable Member entered;
     private volatile boolean saidLate;
+
+    // Of the thread that renews.
+    private final Map<Long, HostStatus> statuses = new HashMap<>();
+    private Callers callers;
+
+    /** What hangs on one membership. */
+    private record Member(Operations io, Resources table, Transfers transfers, Requests requests) {}
 
     private LeaseEngine(
             EngineSettings settings,
@@ -123,6 +143,7 @@ public final class LeaseEngine implements Lockspace {
                 new java.util.concurrent.ArrayBlockingQueue<>(1),
                 daemon("vmguard-remember"),
                 new ThreadPoolExecutor.DiscardOldestPolicy());
+        this.callers = new Callers(LeaseLayout.SECTOR_512, settings.timeouts(), 0);
         this.membershipThread = daemon("vmguard-membership").newThread(this::runMembership);
     }
 
@@ -226,7 +247,15 @@ public final class LeaseEngine implements Lockspace {
     /** One renewal at once: it proves that the claim stands and gives the first look at all other hosts. */
     private boolean enter(Joiner.Result.Member member) throws BlockingDriver.Closing {
         Membership joined = member.membership();
-        Resources table = new Resources(joined, store, clock, random, driver, operations, timer, joiner);
+        Operations io = new Operations(joined, store, clock, random, driver);
+        Resources table = new Resources(joined, io, clock, operations, timer, joiner);
+        Member entering = new Member(
+                io,
+                table,
+                new Transfers(joined, table, io, clock, operations, timer),
+                new Requests(joined, table, io, operations));
+        callers = new Callers(joined.layout, joined.timeouts, joined.owner.hostId());
+        statuses.clear();
         saidLate = false;
         membership = joined;
         if (!renewOnce(joined)) {
@@ -239,7 +268,7 @@ public final class LeaseEngine implements Lockspace {
             if (!joined.inTime()) {
                 return false;
             }
-            resources = table;
+            entered = entering;
             state = LockspaceView.State.MEMBER;
             detail = "";
         }
@@ -268,17 +297,19 @@ public final class LeaseEngine implements Lockspace {
                                 clock,
                                 current.record(),
                                 current.recordCertain(),
-                                current.deadlineNanos())
+                                current.deadlineNanos(),
+                                current.attention())
                         .start(),
                 current.file,
                 current.file);
-        result.area().ifPresent(area -> current.hosts.update(area, clock.bootNanos()));
+        result.area().ifPresent(area -> look(current, area));
         if (result instanceof DeltaRenewal.Result.Renewed renewed) {
             if (!current.renewed(renewed.record(), renewed.startedNanos())) {
                 loseMembership(current, LeaseFault.TIMED_OUT, "a renewal came through too late");
                 return false;
             }
             rememberLater(renewed.record());
+            listener.renewed(Duration.ofNanos(clock.bootNanos() - renewed.startedNanos()));
             if (saidLate) {
                 saidLate = false;
                 detail = "";
@@ -293,6 +324,22 @@ public final class LeaseEngine implements Lockspace {
         }
         sayLate(((DeltaRenewal.Result.Late) result).why());
         return !current.isLost();
+    }
+
+    private void look(Membership current, byte[] area) {
+        long nowNanos = clock.bootNanos();
+        current.hosts.update(area, nowNanos);
+        for (HostView host : hosts(current, nowNanos)) {
+            HostStatus before = statuses.put(host.owner().hostId(), host.status());
+            boolean first = before == null && host.status() == HostStatus.FREE;
+            if (before != host.status() && !host.self() && !first) {
+                listener.hostChanged(host);
+            }
+        }
+        Member member = entered;
+        if (member != null && callers.call(area, current.hosts, nowNanos)) {
+            member.requests().lookForRequests(listener::requested);
+        }
     }
 
     private void rememberLater(LeaderRecord record) {
@@ -313,15 +360,15 @@ public final class LeaseEngine implements Lockspace {
 
     /** A late write of an old membership must not meet a new one on the same sector. */
     private void awaitIdle() throws BlockingDriver.Closing {
-        Resources table = resources;
-        while (table != null && !table.idle()) {
+        Member member = entered;
+        while (member != null && !member.io().idle()) {
             driver.pause(DEADLINE_TICK);
         }
     }
 
     private void leave() {
         Membership current = membership;
-        Resources table = resources;
+        Resources table = table();
         // From here on nothing is acquired under this membership, or it could be freed with a lease just taken.
         boolean unused = table == null || table.retire();
         if (current != null && current.inTime() && current.recordCertain() && unused) {
@@ -388,6 +435,11 @@ public final class LeaseEngine implements Lockspace {
 
     // ---- callers
 
+    private @Nullable Resources table() {
+        Member current = entered;
+        return current == null ? null : current.table();
+    }
+
     @Override
     public boolean member() {
         Membership current = membership;
@@ -395,27 +447,94 @@ public final class LeaseEngine implements Lockspace {
     }
 
     @Override
-    public CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote note) {
-        Resources table = resources;
-        if (table == null || !member()) {
-            return CompletableFuture.completedFuture(
-                    new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, detail, false));
-        }
-        return table.acquire(resource, note);
+    public CompletableFuture<AcquireResult> acquire(
+            LeaseName resource, LeaseNote user, LeaseMode mode, Duration patience) {
+        return asMember(
+                member -> member.table().acquire(resource, user, mode, patience),
+                why -> new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, why, false));
+    }
+
+    @Override
+    public CompletableFuture<AcquireResult> convert(LeaseName resource, LeaseNote user, LeaseMode mode) {
+        return asMember(
+                member -> member.table().convert(resource, user, mode),
+                why -> new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, why, false));
     }
 
     @Override
     public CompletableFuture<ReleaseResult> release(LeaseName resource) {
-        Resources table = resources;
-        if (table == null || !member()) {
-            return CompletableFuture.completedFuture(new ReleaseResult.NotOurs(LeaseFault.NO_MEMBERSHIP, detail));
-        }
-        return table.release(resource);
+        return asMember(
+                member -> member.table().release(resource, null),
+                why -> new ReleaseResult.NotOurs(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    @Override
+    public CompletableFuture<ReleaseResult> release(LeaseName resource, LeaseNote user) {
+        return asMember(
+                member -> member.table().release(resource, user),
+                why -> new ReleaseResult.NotOurs(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    @Override
+    public CompletableFuture<HandOverResult> handOver(LeaseName resource, Owner receiver) {
+        return asMember(
+                member -> member.transfers().handOver(resource, receiver),
+                why -> new HandOverResult.NotOurs(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    @Override
+    public CompletableFuture<AcquireResult> takeBack(LeaseName resource) {
+        return asMember(
+                member -> member.transfers().takeBack(resource),
+                why -> new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, why, false));
+    }
+
+    @Override
+    public CompletableFuture<ReceiveResult> prepareToReceive(LeaseName resource, LeaseNote user, Owner giver) {
+        return asMember(
+                member -> member.transfers().prepare(resource, user, giver),
+                why -> new ReceiveResult.NotOurs(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    @Override
+    public CompletableFuture<ReceiveResult> confirmReceived(LeaseName resource, Duration patience) {
+        return asMember(
+                member -> member.transfers().confirm(resource, patience),
+                why -> new ReceiveResult.NotOurs(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    @Override
+    public CompletableFuture<ReleaseResult> decline(LeaseName resource) {
+        return asMember(
+                member -> member.transfers().decline(resource),
+                why -> new ReleaseResult.NotOurs(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    @Override
+    public CompletableFuture<RequestResult> request(LeaseName resource, RequestMode mode) {
+        return asMember(
+                member -> member.requests().request(resource, mode),
+                why -> new RequestResult.Refused(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    @Override
+    public CompletableFuture<RemoveResult> remove(LeaseName resource) {
+        return asMember(
+                member -> member.requests().remove(resource),
+                why -> new RemoveResult.Refused(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    private <R> CompletableFuture<R> asMember(
+            Function<Member, CompletableFuture<R>> operation, Function<String, R> noMember) {
+        Member current = entered;
+        return current == null || !member()
+                ? CompletableFuture.completedFuture(noMember.apply(detail))
+                : operation.apply(current);
     }
 
     @Override
     public Set<LeaseName> carriedOver() {
-        Resources table = resources;
+        Resources table = table();
         return table == null ? Set.of() : table.carriedOver();
     }
 
@@ -427,7 +546,7 @@ public final class LeaseEngine implements Lockspace {
     @Override
     public LockspaceView view() {
         Membership current = membership;
-        Resources table = resources;
+        Resources table = table();
         Optional<Membership> joined =
                 state == LockspaceView.State.MEMBER ? Optional.ofNullable(current) : Optional.empty();
         long nowNanos = clock.bootNanos();
@@ -436,7 +555,7 @@ public final class LeaseEngine implements Lockspace {
                 store.where(),
                 state,
                 joined.map(m -> m.owner),
-                settings.identity().hostName(),
+                settings.identity().hostName(settings.timeouts()),
                 settings.timeouts(),
                 joined.map(m -> Duration.ofNanos(m.ageNanos())),
                 joined.map(m -> Duration.ofNanos(m.deadlineNanos() - nowNanos)),
@@ -469,7 +588,7 @@ public final class LeaseEngine implements Lockspace {
     @Override
     public void close() {
         Membership current = membership;
-        Resources table = resources;
+        Resources table = table();
         if (current != null && table != null && !table.all().isEmpty()) {
             try {
                 joiner.writeCleanStop(current, table.all());

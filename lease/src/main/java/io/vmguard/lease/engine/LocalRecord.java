@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.lease.engine;
 
+import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Owner;
 import java.io.IOException;
 import java.io.StringReader;
@@ -15,9 +17,11 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.stream.Stream;
 
 /**
  * What a process leaves behind on its own machine so that its successor can prove who it is: in the runtime directory, which does
@@ -36,7 +40,7 @@ record LocalRecord(
         String hostName,
         long suspendedNanos,
         boolean cleanStop,
-        Map<LeaseName, LeaseNote> users) {
+        Map<LeaseName, LeaseUse> users) {
 
     LocalRecord {
         users = Map.copyOf(users);
@@ -51,18 +55,24 @@ record LocalRecord(
         Properties in = new Properties();
         try {
             in.load(new StringReader(Files.readString(file, StandardCharsets.UTF_8)));
-            Map<LeaseName, LeaseNote> users = new LinkedHashMap<>();
+            Map<LeaseName, LeaseUse> users = new LinkedHashMap<>();
             int count = Integer.parseInt(in.getProperty("users"));
             for (int i = 0; i < count; i++) {
                 String key = "user." + i + ".";
-                users.put(
+                LeaseNote note = new LeaseNote(
+                        in.getProperty(key + "domain"),
+                        in.getProperty(key + "uuid"),
+                        in.getProperty(key + "disk"),
+                        in.getProperty(key + "host"),
+                        Long.parseLong(in.getProperty(key + "since")));
+                LeaseMode mode = LeaseMode.valueOf(in.getProperty(key + "mode", LeaseMode.EXCLUSIVE.name()));
+                users.merge(
                         new LeaseName(in.getProperty(key + "resource")),
-                        new LeaseNote(
-                                in.getProperty(key + "domain"),
-                                in.getProperty(key + "uuid"),
-                                in.getProperty(key + "disk"),
-                                in.getProperty(key + "host"),
-                                Long.parseLong(in.getProperty(key + "since"))));
+                        new LeaseUse(mode, List.of(note)),
+                        (one, more) -> new LeaseUse(
+                                mode,
+                                Stream.concat(one.users().stream(), more.users().stream())
+                                        .toList()));
             }
             return Optional.of(new LocalRecord(
                     in.getProperty("boot_id", ""),
@@ -89,18 +99,20 @@ record LocalRecord(
         out.setProperty("host_name", hostName);
         out.setProperty("suspended_nanos", Long.toString(suspendedNanos));
         out.setProperty("clean_stop", Boolean.toString(cleanStop));
-        out.setProperty("users", Integer.toString(users.size()));
         int i = 0;
-        for (Map.Entry<LeaseName, LeaseNote> user : users.entrySet()) {
-            String key = "user." + i++ + ".";
-            LeaseNote note = user.getValue();
-            out.setProperty(key + "resource", user.getKey().value());
-            out.setProperty(key + "domain", note.domainName());
-            out.setProperty(key + "uuid", note.domainUuid());
-            out.setProperty(key + "disk", note.disk());
-            out.setProperty(key + "host", note.hostName());
-            out.setProperty(key + "since", Long.toString(note.sinceEpochSeconds()));
+        for (Map.Entry<LeaseName, LeaseUse> use : users.entrySet()) {
+            for (LeaseNote note : use.getValue().users()) {
+                String key = "user." + i++ + ".";
+                out.setProperty(key + "resource", use.getKey().value());
+                out.setProperty(key + "mode", use.getValue().mode().name());
+                out.setProperty(key + "domain", note.domainName());
+                out.setProperty(key + "uuid", note.domainUuid());
+                out.setProperty(key + "disk", note.disk());
+                out.setProperty(key + "host", note.hostName());
+                out.setProperty(key + "since", Long.toString(note.sinceEpochSeconds()));
+            }
         }
+        out.setProperty("users", Integer.toString(i));
         StringWriter text = new StringWriter();
         out.store(text, "vmguard: do not edit, do not copy");
         replace(file, text.toString(), false);

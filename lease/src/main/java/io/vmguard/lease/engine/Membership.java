@@ -9,6 +9,9 @@ import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.time.LeaseClock;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -20,6 +23,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 final class Membership {
     final LeaseName lockspace;
     final LeaseLayout layout;
+    final int maxHosts;
     final Timeouts timeouts;
     final Owner owner;
     final LeaseFile file;
@@ -30,10 +34,13 @@ final class Membership {
     private volatile LeaderRecord record;
     private volatile boolean recordCertain = true;
     private volatile long renewedNanos;
+    /** For whom we have something, and until when (boot clock) we say so. */
+    private final Map<Long, Long> attention = new ConcurrentHashMap<>();
 
     Membership(
             LeaseName lockspace,
             LeaseLayout layout,
+            int maxHosts,
             Timeouts timeouts,
             LeaseFile file,
             LeaseClock clock,
@@ -41,6 +48,7 @@ final class Membership {
             long renewedNanos) {
         this.lockspace = lockspace;
         this.layout = layout;
+        this.maxHosts = maxHosts;
         this.timeouts = timeouts;
         this.owner = record.owner();
         this.file = file;
@@ -77,6 +85,18 @@ final class Membership {
         recordCertain = true;
         renewedNanos = startedNanos;
         return true;
+    }
+
+    /** Our next renewals tell this host that we have something for it. */
+    void attend(long hostId) {
+        attention.put(hostId, clock.bootNanos() + timeouts.attention().toNanos());
+    }
+
+    /** Hosts to be told in a renewal now. */
+    Set<Long> attention() {
+        long nowNanos = clock.bootNanos();
+        attention.values().removeIf(untilNanos -> nowNanos >= untilNanos);
+        return Set.copyOf(attention.keySet());
     }
 
     void renewalFailed() {

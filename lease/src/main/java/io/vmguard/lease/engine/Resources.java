@@ -5,23 +5,26 @@ import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.HeldLease;
 import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
+import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
 import io.vmguard.lease.delta.HostSighting;
-import io.vmguard.lease.device.LeaseFile;
-import io.vmguard.lease.device.LeaseStore;
-import io.vmguard.lease.ondisk.LeaseArea;
-import io.vmguard.lease.ondisk.NoteSector;
-import io.vmguard.lease.paxos.HeldRecord;
+import io.vmguard.lease.engine.Hold.State;
 import io.vmguard.lease.paxos.PaxosAcquire;
+import io.vmguard.lease.paxos.PaxosAcquire.Want;
 import io.vmguard.lease.paxos.PaxosAdopt;
+import io.vmguard.lease.paxos.PaxosDowngrade;
+import io.vmguard.lease.paxos.PaxosReceive;
 import io.vmguard.lease.paxos.PaxosRelease;
 import io.vmguard.lease.paxos.ResourceContext;
 import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,8 +35,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.random.RandomGenerator;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -44,108 +47,109 @@ import org.jspecify.annotations.Nullable;
  * undetermined, and is resolved by acquiring again and releasing for as long as the membership lasts.
  */
 final class Resources {
-    private enum State {
-        ACQUIRING,
-        HELD,
-        /** Held since before a restart of this process, not claimed yet. */
-        CARRIED_OVER,
-        RELEASING,
-        UNDETERMINED
-    }
-
-    private final class Hold {
-        final LeaseName resource;
-        final SerialExecutor operations = new SerialExecutor(threads);
-        final CompletableFuture<ReleaseResult> released = new CompletableFuture<>();
-        LeaseNote note;
-        State state;
-
-        @Nullable
-        HeldRecord record;
-
-        Hold(LeaseName resource, LeaseNote note, State state) {
-            this.resource = resource;
-            this.note = note;
-            this.state = state;
-        }
-    }
-
     private final Membership membership;
-    private final LeaseStore store;
+    private final Operations io;
     private final LeaseClock clock;
-    private final RandomGenerator random;
-    private final BlockingDriver driver;
     private final Executor threads;
     private final ScheduledExecutorService timer;
     private final Joiner joiner;
-    private final AtomicInteger underWay = new AtomicInteger();
     /** Guarded by itself, as are the fields of its values. Never held across I/O on storage. */
-    private final Map<LeaseName, Hold> holds = new TreeMap<>(java.util.Comparator.comparing(LeaseName::value));
+    private final Map<LeaseName, Hold> holds = new TreeMap<>(Comparator.comparing(LeaseName::value));
 
     /** Guarded by {@link #holds}: the membership is being given back. */
     private boolean retired;
 
     Resources(
             Membership membership,
-            LeaseStore store,
+            Operations io,
             LeaseClock clock,
-            RandomGenerator random,
-            BlockingDriver driver,
             Executor threads,
             ScheduledExecutorService timer,
             Joiner joiner) {
         this.membership = membership;
-        this.store = store;
+        this.io = io;
         this.clock = clock;
-        this.random = random;
-        this.driver = driver;
         this.threads = threads;
         this.timer = timer;
         this.joiner = joiner;
     }
 
-    CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote note) {
+    // ---- acquire
+
+    CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote user, LeaseMode mode, Duration patience) {
         Hold hold;
         synchronized (holds) {
-            if (retired) {
-                return CompletableFuture.completedFuture(
-                        new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, "the agent is stopping", false));
-            }
             Hold existing = holds.get(resource);
-            if (existing != null && existing.state == State.RELEASING) {
-                return existing.released.thenCompose(result -> result instanceof ReleaseResult.CannotTell t
-                        ? CompletableFuture.completedFuture(new AcquireResult.CannotTell(
-                                t.fault(), "its release is not finished: " + t.why(), true))
-                        : acquire(resource, note));
-            }
             if (existing != null) {
-                return CompletableFuture.completedFuture(heldHere(existing, note));
+                return ofExisting(existing, user, mode, patience);
             }
-            hold = new Hold(resource, note, State.ACQUIRING);
-            holds.put(resource, hold);
-            try {
-                writeRecord();
-            } catch (IOException e) {
-                holds.remove(resource);
-                return CompletableFuture.completedFuture(new AcquireResult.CannotTell(
-                        LeaseFault.IO, "cannot write the local record of leases: " + e.getMessage(), false));
+            hold = new Hold(resource, mode, user, State.ACQUIRING, threads);
+            Optional<AcquireResult> refused = enter(hold);
+            if (refused.isPresent()) {
+                return CompletableFuture.completedFuture(refused.get());
             }
         }
         CompletableFuture<AcquireResult> answer = new CompletableFuture<>();
-        hold.operations.execute(() -> {
-            try {
-                runAcquire(hold, answer);
-            } catch (RuntimeException e) {
-                undetermined(hold);
-                answer.complete(new AcquireResult.CannotTell(LeaseFault.IO, "internal error: " + e, true));
-                throw e;
-            }
-        });
+        long untilNanos = clock.bootNanos() + patience.toNanos();
+        execute(hold, answer, () -> runAcquire(hold, answer, untilNanos));
         return answer;
     }
 
-    private AcquireResult heldHere(Hold existing, LeaseNote note) {
-        if (existing.state == State.CARRIED_OVER && existing.note.equals(note)) {
+    /** Under the lock: a new hold comes into the table, and into the record for a successor of this process. */
+    Optional<AcquireResult> enter(Hold hold) {
+        if (retired) {
+            return Optional.of(new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, "the agent is stopping", false));
+        }
+        holds.put(hold.resource, hold);
+        try {
+            writeRecord();
+            return Optional.empty();
+        } catch (IOException e) {
+            holds.remove(hold.resource);
+            return Optional.of(new AcquireResult.CannotTell(
+                    LeaseFault.IO, "cannot write the local record of leases: " + e.getMessage(), false));
+        }
+    }
+
+    /** Under the lock. */
+    private CompletableFuture<AcquireResult> ofExisting(
+            Hold existing, LeaseNote user, LeaseMode mode, Duration patience) {
+        if (existing.state == State.RELEASING) {
+            return existing.released.thenCompose(result -> result instanceof ReleaseResult.CannotTell t
+                    ? CompletableFuture.completedFuture(
+                            new AcquireResult.CannotTell(t.fault(), "its release is not finished: " + t.why(), true))
+                    : acquire(existing.resource, user, mode, patience));
+        }
+        boolean bothShared = mode == LeaseMode.SHARED && existing.mode == LeaseMode.SHARED;
+        if (bothShared && existing.state == State.ACQUIRING) {
+            return existing.acquired.thenCompose(result -> result instanceof AcquireResult.Acquired
+                    ? acquire(existing.resource, user, mode, patience)
+                    : CompletableFuture.completedFuture(result));
+        }
+        return CompletableFuture.completedFuture(
+                bothShared && existing.isJoinable() ? join(existing, user) : heldHere(existing, user, mode));
+    }
+
+    /** Under the lock: one more user of a shared hold of this host, or one of a predecessor's that comes to claim it. */
+    private AcquireResult join(Hold hold, LeaseNote user) {
+        boolean added = hold.users.add(user);
+        try {
+            writeRecord();
+        } catch (IOException e) {
+            if (added) {
+                hold.users.remove(user);
+            }
+            return new AcquireResult.CannotTell(
+                    LeaseFault.IO, "cannot write the local record of leases: " + e.getMessage(), false);
+        }
+        if (!added) {
+            hold.state = State.HELD;
+        }
+        return new AcquireResult.Acquired(lease(hold));
+    }
+
+    private AcquireResult heldHere(Hold existing, LeaseNote user, LeaseMode mode) {
+        if (existing.state == State.CARRIED_OVER && existing.mode == mode && existing.users.contains(user)) {
             existing.state = State.HELD;
             return new AcquireResult.Acquired(lease(existing));
         }
@@ -153,64 +157,103 @@ final class Resources {
             return new AcquireResult.CannotTell(
                     LeaseFault.TIMED_OUT, "an earlier operation on this lease has not ended yet", true);
         }
+        return heldByUs(existing);
+    }
+
+    AcquireResult heldByUs(Hold hold) {
         return new AcquireResult.HeldBy(
                 membership.owner,
                 membership.record().resourceName(),
                 HostStatus.LIVE,
                 Optional.of(Duration.ofNanos(membership.ageNanos())),
                 Optional.empty(),
-                Optional.of(existing.note),
-                false);
+                hold.users.stream().findFirst(),
+                hold.mode == LeaseMode.SHARED);
     }
 
-    private HeldLease lease(Hold hold) {
-        HeldRecord record = java.util.Objects.requireNonNull(hold.record);
-        return new HeldLease(hold.resource, membership.owner, record.leader().lver());
+    HeldLease lease(Hold hold) {
+        return new HeldLease(
+                hold.resource, membership.owner, hold.record().leader().lver(), hold.mode);
     }
 
-    private void runAcquire(Hold hold, CompletableFuture<AcquireResult> answer) {
-        PaxosAcquire.Result result = run(
-                hold.resource,
-                context -> new PaxosAcquire(context).start(),
-                why -> new PaxosAcquire.Result.Failed(why.fault(), why.why(), false));
+    private void runAcquire(Hold hold, CompletableFuture<AcquireResult> answer, long untilNanos) {
+        if (answer.isDone()) {
+            drop(hold); // the caller gave up while we waited for a holder
+            hold.acquired.complete(new AcquireResult.CannotTell(LeaseFault.TIMED_OUT, "given up", false));
+            return;
+        }
+        PaxosAcquire.Result result = acquireOnDisk(hold, hold.mode == LeaseMode.SHARED ? Want.SHARED : Want.EXCLUSIVE);
         if (result instanceof PaxosAcquire.Result.Acquired acquired) {
             synchronized (holds) {
-                hold.record = acquired.held();
+                hold.record(acquired.held());
                 hold.state = State.HELD;
             }
-            if (!membership.inTime()) {
-                drop(hold); // lost while we were at it: nothing of this membership counts any more
-                answer.complete(new AcquireResult.CannotTell(
-                        LeaseFault.NO_MEMBERSHIP, "the membership was lost meanwhile", false));
-            } else if (answer.complete(new AcquireResult.Acquired(lease(hold)))) {
-                writeNote(hold, acquired.held());
-            } else {
-                release(hold.resource); // the caller has given up: nobody will use it
-            }
-            return;
-        }
-        if (result instanceof PaxosAcquire.Result.Held held) {
-            drop(hold);
-            answer.complete(heldBy(held));
-            return;
-        }
-        PaxosAcquire.Result.Failed failed = (PaxosAcquire.Result.Failed) result;
-        if (failed.mayHaveWon()) {
-            undetermined(hold);
+            onAcquired(hold, answer);
+        } else if (result instanceof PaxosAcquire.Result.Held held) {
+            againOrEnd(hold, answer, untilNanos, heldBy(held));
         } else {
-            drop(hold);
+            PaxosAcquire.Result.Failed failed = (PaxosAcquire.Result.Failed) result;
+            AcquireResult unknown = cannotTell(hold, failed);
+            if (failed.mayHaveWon()) {
+                undetermined(hold);
+                end(hold, answer, unknown);
+            } else if (failed.fault() == LeaseFault.LOST_RACE || failed.fault() == LeaseFault.SHARED_RETRY) {
+                againOrEnd(hold, answer, untilNanos, unknown);
+            } else {
+                drop(hold);
+                end(hold, answer, unknown);
+            }
         }
-        answer.complete(new AcquireResult.CannotTell(
-                failed.fault(), withFile(hold.resource, failed.fault(), failed.why()), failed.mayHaveWon()));
     }
 
-    /** Names the file, for people who have to look at it, unless that is said already or it is not the file's fault. */
-    private String withFile(LeaseName resource, LeaseFault fault, String why) {
-        String file = store.where() + "/" + resource;
-        return fault == LeaseFault.NO_MEMBERSHIP || why.startsWith(store.where()) ? why : file + ": " + why;
+    private void onAcquired(Hold hold, CompletableFuture<AcquireResult> answer) {
+        if (!membership.inTime()) {
+            drop(hold); // lost while we were at it: nothing of this membership counts any more
+            end(
+                    hold,
+                    answer,
+                    new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, "the membership was lost meanwhile", false));
+        } else if (end(hold, answer, new AcquireResult.Acquired(lease(hold)))) {
+            writeNote(hold);
+        } else {
+            release(hold.resource, hold.users.iterator().next()); // the caller has given up: nobody will use it
+        }
     }
 
-    private AcquireResult heldBy(PaxosAcquire.Result.Held held) {
+    /** @return whether the caller got to hear it */
+    private static boolean end(Hold hold, CompletableFuture<AcquireResult> answer, AcquireResult result) {
+        boolean heard = answer.complete(result);
+        hold.acquired.complete(result);
+        return heard;
+    }
+
+    private void againOrEnd(Hold hold, CompletableFuture<AcquireResult> answer, long untilNanos, AcquireResult soFar) {
+        long leftNanos = untilNanos - clock.bootNanos();
+        if (leftNanos <= 0 || !membership.inTime()) {
+            drop(hold);
+            end(hold, answer, soFar);
+            return;
+        }
+        long delayNanos = Math.min(leftNanos, membership.timeouts.ioTimeout().toNanos());
+        timer.schedule(
+                () -> execute(hold, answer, () -> runAcquire(hold, answer, untilNanos)),
+                delayNanos,
+                TimeUnit.NANOSECONDS);
+    }
+
+    PaxosAcquire.Result acquireOnDisk(Hold hold, Want want) {
+        return io.run(
+                hold.resource,
+                context -> new PaxosAcquire(context, want).start(),
+                (fault, why) -> new PaxosAcquire.Result.Failed(fault, why, want == Want.UPGRADE));
+    }
+
+    AcquireResult cannotTell(Hold hold, PaxosAcquire.Result.Failed failed) {
+        return new AcquireResult.CannotTell(
+                failed.fault(), io.withFile(hold.resource, failed.fault(), failed.why()), failed.mayHaveWon());
+    }
+
+    AcquireResult heldBy(PaxosAcquire.Result.Held held) {
         long nowNanos = clock.bootNanos();
         Optional<HostSighting> sighting = held.sighting();
         return new AcquireResult.HeldBy(
@@ -223,46 +266,168 @@ final class Resources {
                 held.shared());
     }
 
-    private void writeNote(Hold hold, HeldRecord held) {
-        LeaseStore.Opened opened = open(hold.resource, false);
-        if (opened instanceof LeaseStore.Opened.Ready ready) {
-            try (LeaseFile file = ready.file()) {
-                // For people only: whether it arrives is of no consequence, so nobody is told.
-                file.write(
-                        membership.layout.noteOffset(),
-                        NoteSector.encode(
-                                membership.layout,
-                                hold.note,
-                                membership.owner,
-                                held.leader().lver()),
-                        membership.timeouts.ioTimeout());
-            }
+    /** Notes are for exclusive holds: a resource has room for one. */
+    void writeNote(Hold hold) {
+        if (hold.mode == LeaseMode.EXCLUSIVE) {
+            io.writeNote(hold.resource, hold.users.iterator().next(), hold.record());
         }
     }
 
-    CompletableFuture<ReleaseResult> release(LeaseName resource) {
+    // ---- convert
+
+    CompletableFuture<AcquireResult> convert(LeaseName resource, LeaseNote user, LeaseMode mode) {
         Hold hold;
         synchronized (holds) {
             hold = holds.get(resource);
-            if (hold == null) {
+            if (hold == null || hold.state != State.HELD || !hold.users.contains(user)) {
+                return CompletableFuture.completedFuture(new AcquireResult.CannotTell(
+                        LeaseFault.NOT_OWNER, "this host does not hold it for that user now", false));
+            }
+            if (hold.mode == mode) {
+                return CompletableFuture.completedFuture(new AcquireResult.Acquired(lease(hold)));
+            }
+            if (hold.users.size() > 1) {
+                return CompletableFuture.completedFuture(heldByUs(hold));
+            }
+            hold.state = State.CONVERTING;
+        }
+        CompletableFuture<AcquireResult> answer = new CompletableFuture<>();
+        execute(
+                hold,
+                answer,
+                mode == LeaseMode.EXCLUSIVE ? () -> runUpgrade(hold, answer) : () -> runDowngrade(hold, answer, 0));
+        return answer;
+    }
+
+    private void runUpgrade(Hold hold, CompletableFuture<AcquireResult> answer) {
+        PaxosAcquire.Result result = acquireOnDisk(hold, Want.UPGRADE);
+        if (result instanceof PaxosAcquire.Result.Acquired acquired) {
+            synchronized (holds) {
+                hold.record(acquired.held());
+            }
+            settled(hold);
+            answer.complete(new AcquireResult.Acquired(lease(hold)));
+            writeNote(hold);
+            return;
+        }
+        // Shared as before, but ballots of ours stand in the block now.
+        hold.recordStale = true;
+        if (result instanceof PaxosAcquire.Result.Held held) {
+            settled(hold);
+            answer.complete(heldBy(held));
+            return;
+        }
+        PaxosAcquire.Result.Failed failed = (PaxosAcquire.Result.Failed) result;
+        if (failed.mayHaveWon()) {
+            synchronized (holds) {
+                hold.state = State.UNDETERMINED;
+            }
+            retry(hold, 0, () -> settleUpgrade(hold, 0));
+        } else {
+            settled(hold);
+        }
+        answer.complete(cannotTell(hold, failed));
+    }
+
+    /** Upgrades again, then back to shared: whatever the first attempt did, after this its user holds what it held before. */
+    private void settleUpgrade(Hold hold, int tries) {
+        PaxosAcquire.Result result = acquireOnDisk(hold, Want.UPGRADE);
+        if (result instanceof PaxosAcquire.Result.Acquired acquired) {
+            synchronized (holds) {
+                hold.record(acquired.held());
+            }
+            runDowngrade(hold, new CompletableFuture<>(), 0);
+        } else if (result instanceof PaxosAcquire.Result.Held) {
+            settled(hold);
+        } else {
+            retry(hold, tries, () -> settleUpgrade(hold, tries + 1));
+        }
+    }
+
+    private void runDowngrade(Hold hold, CompletableFuture<AcquireResult> answer, int tries) {
+        PaxosDowngrade.Result result = io.run(
+                hold.resource,
+                context -> new PaxosDowngrade(context, hold.record()).start(),
+                PaxosDowngrade.Result.Failed::new);
+        if (result instanceof PaxosDowngrade.Result.Shared shared) {
+            synchronized (holds) {
+                hold.record(shared.held());
+            }
+            settled(hold);
+            answer.complete(new AcquireResult.Acquired(lease(hold)));
+            return;
+        }
+        PaxosDowngrade.Result.Failed failed = (PaxosDowngrade.Result.Failed) result;
+        synchronized (holds) {
+            hold.state = State.UNDETERMINED;
+        }
+        answer.complete(new AcquireResult.CannotTell(
+                failed.fault(), io.withFile(hold.resource, failed.fault(), failed.why()), true));
+        retry(hold, tries, () -> runDowngrade(hold, answer, tries + 1));
+    }
+
+    /** A conversion has come to an end: the hold is a hold again, or goes if its user has gone meanwhile. */
+    private void settled(Hold hold) {
+        synchronized (holds) {
+            hold.state = State.HELD;
+            try {
+                writeRecord();
+            } catch (IOException e) {
+                // A successor looks at the disk, which says it better.
+            }
+            if (hold.users.isEmpty()) {
+                beginRelease(hold);
+            }
+        }
+    }
+
+    // ---- release
+
+    /** @param user null: all of them */
+    CompletableFuture<ReleaseResult> release(LeaseName resource, @Nullable LeaseNote user) {
+        synchronized (holds) {
+            Hold hold = holds.get(resource);
+            if (hold == null || (user != null && !hold.users.contains(user))) {
                 return CompletableFuture.completedFuture(
                         new ReleaseResult.NotOurs(LeaseFault.LEADER_CHANGED, "this host does not hold it"));
             }
-            if (hold.state == State.HELD || hold.state == State.CARRIED_OVER) {
-                hold.state = State.RELEASING;
-                Hold releasing = hold;
-                hold.operations.execute(() -> runRelease(releasing, 0));
+            if (user != null && hold.users.size() > 1) {
+                hold.users.remove(user);
+                try {
+                    writeRecord();
+                } catch (IOException e) {
+                    // A user too many in the local record costs a successor one look, no more.
+                }
+                return CompletableFuture.completedFuture(new ReleaseResult.Released());
             }
+            switch (hold.state) {
+                case HELD, CARRIED_OVER -> beginRelease(hold);
+                case CONVERTING -> hold.users.clear();
+                case GIVEN -> {
+                    hold.state = State.UNDETERMINED;
+                    hold.operations.execute(() -> resolve(hold, 0));
+                }
+                case RECEIVING -> {
+                    hold.state = State.UNDETERMINED;
+                    hold.operations.execute(() -> decline(hold, hold.partner(), 0));
+                }
+                default -> {
+                    // Under way, and ends in a release anyway.
+                }
+            }
+            return hold.released;
         }
-        return hold.released;
+    }
+
+    /** Under the lock. */
+    private void beginRelease(Hold hold) {
+        hold.state = State.RELEASING;
+        hold.operations.execute(() -> runRelease(hold, 0));
     }
 
     private void runRelease(Hold hold, int tries) {
-        HeldRecord record = java.util.Objects.requireNonNull(hold.record);
-        PaxosRelease.Result result = run(
-                hold.resource,
-                context -> new PaxosRelease(context, record).start(),
-                why -> new PaxosRelease.Result.Failed(why.fault(), why.why()));
+        PaxosRelease.Result result =
+                io.run(hold.resource, context -> release(context, hold), PaxosRelease.Result.Failed::new);
         if (result instanceof PaxosRelease.Result.Failed failed) {
             hold.released.complete(new ReleaseResult.CannotTell(failed.fault(), failed.why()));
             retry(hold, tries, () -> runRelease(hold, tries + 1));
@@ -275,7 +440,27 @@ final class Resources {
                         : new ReleaseResult.Released());
     }
 
-    private void undetermined(Hold hold) {
+    private static Step<PaxosRelease.Result> release(ResourceContext context, Hold hold) {
+        if (!hold.recordStale) {
+            return new PaxosRelease(context, hold.record()).start();
+        }
+        return new PaxosAdopt(context).start().andThen(found -> {
+            if (found instanceof PaxosAdopt.Result.Held held) {
+                return new PaxosRelease(context, held.held()).start();
+            }
+            if (found instanceof PaxosAdopt.Result.HalfReleased half) {
+                return new PaxosRelease(context, half.held()).start();
+            }
+            return Step.end(
+                    found instanceof PaxosAdopt.Result.Failed failed
+                            ? new PaxosRelease.Result.Failed(failed.fault(), failed.why())
+                            : new PaxosRelease.Result.NotOurs(LeaseFault.NOT_OWNER, "it is not ours any more"));
+        });
+    }
+
+    // ---- outcomes that are not known
+
+    void undetermined(Hold hold) {
         synchronized (holds) {
             hold.state = State.UNDETERMINED;
         }
@@ -284,13 +469,10 @@ final class Resources {
 
     /** Acquire again, then release: whatever the first attempt did, after this it is undone. */
     private void resolve(Hold hold, int tries) {
-        PaxosAcquire.Result result = run(
-                hold.resource,
-                context -> new PaxosAcquire(context).start(),
-                why -> new PaxosAcquire.Result.Failed(why.fault(), why.why(), true));
+        PaxosAcquire.Result result = acquireOnDisk(hold, Want.EXCLUSIVE);
         if (result instanceof PaxosAcquire.Result.Acquired acquired) {
             synchronized (holds) {
-                hold.record = acquired.held();
+                hold.record(acquired.held());
                 hold.state = State.RELEASING;
             }
             runRelease(hold, 0);
@@ -303,105 +485,109 @@ final class Resources {
     }
 
     /** After T, then every 2 T, while the membership lasts. Afterwards the old generation's leases are nobody's. */
-    private void retry(Hold hold, int tries, Runnable operation) {
+    void retry(Hold hold, int tries, Runnable operation) {
+        long delay = membership.timeouts.ioTimeout().toMillis() * (tries == 0 ? 1 : 2);
+        later(hold, Duration.ofMillis(delay), operation);
+    }
+
+    void later(Hold hold, Duration delay, Runnable operation) {
         if (!membership.inTime()) {
             drop(hold);
             return;
         }
-        long delay = membership.timeouts.ioTimeout().toMillis() * (tries == 0 ? 1 : 2);
-        timer.schedule(() -> hold.operations.execute(operation), delay, TimeUnit.MILLISECONDS);
+        timer.schedule(() -> hold.operations.execute(operation), delay.toMillis(), TimeUnit.MILLISECONDS);
     }
 
+    /** Runs an operation; a bug in it must not lose sight of a lease. */
+    void execute(Hold hold, CompletableFuture<AcquireResult> answer, Runnable operation) {
+        hold.operations.execute(() -> {
+            try {
+                operation.run();
+            } catch (RuntimeException e) {
+                undetermined(hold);
+                end(hold, answer, new AcquireResult.CannotTell(LeaseFault.IO, "internal error: " + e, true));
+                throw e;
+            }
+        });
+    }
+
+    // ---- after a restart of the process
+
     /** Finds out which of the predecessor's resources are held indeed. */
-    void adopt(Map<LeaseName, LeaseNote> users) {
-        for (Map.Entry<LeaseName, LeaseNote> user : users.entrySet()) {
-            Hold hold = new Hold(user.getKey(), user.getValue(), State.UNDETERMINED);
+    void adopt(Map<LeaseName, LeaseUse> users) {
+        users.forEach((resource, use) -> {
+            Hold hold = new Hold(resource, use.mode(), use.users().get(0), State.UNDETERMINED, threads);
+            hold.users.addAll(use.users());
             synchronized (holds) {
-                holds.put(user.getKey(), hold);
+                holds.put(resource, hold);
             }
             runAdopt(hold, 0);
-        }
+        });
     }
 
     private void runAdopt(Hold hold, int tries) {
-        PaxosAdopt.Result result = run(
-                hold.resource,
-                context -> new PaxosAdopt(context).start(),
-                why -> new PaxosAdopt.Result.Failed(why.fault(), why.why()));
+        PaxosAdopt.Result result =
+                io.run(hold.resource, context -> new PaxosAdopt(context).start(), PaxosAdopt.Result.Failed::new);
         if (result instanceof PaxosAdopt.Result.Held held) {
             synchronized (holds) {
-                hold.record = held.held();
+                hold.record(held.held());
                 hold.state = State.CARRIED_OVER;
             }
         } else if (result instanceof PaxosAdopt.Result.NotHeld) {
             drop(hold);
-        } else if (result instanceof PaxosAdopt.Result.HalfReleased) {
-            undetermined(hold);
+        } else if (result instanceof PaxosAdopt.Result.HalfReleased half) {
+            if (hold.mode == LeaseMode.EXCLUSIVE) {
+                undetermined(hold); // a release is asked for only when the user is gone
+            } else {
+                hold.record(half.held());
+                adoptShared(hold, 0);
+            }
+        } else if (result instanceof PaxosAdopt.Result.Unconfirmed unconfirmed) {
+            decline(hold, unconfirmed.leader().writer(), 0);
         } else {
             retry(hold, tries, () -> runAdopt(hold, tries + 1));
         }
     }
 
-    private interface Machine<R> {
-        Step<R> start(ResourceContext context);
-    }
-
-    private interface Refusal<R> {
-        R of(LeaseStore.Opened.Refused why);
-    }
-
-    private <R> R run(LeaseName resource, Machine<R> machine, Refusal<R> refusal) {
-        underWay.incrementAndGet();
-        try {
-            return runMachine(resource, machine, refusal);
-        } finally {
-            underWay.decrementAndGet();
-        }
-    }
-
-    /** Whether no I/O of this membership can land any more. A new membership of this host must not begin before. */
-    boolean idle() {
-        return underWay.get() == 0;
-    }
-
-    private <R> R runMachine(LeaseName resource, Machine<R> machine, Refusal<R> refusal) {
-        LeaseStore.Opened opened = open(resource, true);
-        if (opened instanceof LeaseStore.Opened.Refused refused) {
-            return refusal.of(refused);
-        }
-        ResourceContext context = new ResourceContext(
-                membership.lockspace,
-                resource,
-                membership.layout,
-                membership.timeouts,
-                membership.owner,
-                membership.hosts,
-                membership::inTime,
-                clock,
-                random);
-        try (LeaseFile file = ((LeaseStore.Opened.Ready) opened).file()) {
-            R result = driver.run(machine.start(context), membership.file, file);
-            if (!file.stillNamed()) {
-                return refusal.of(new LeaseStore.Opened.Refused(
-                        LeaseFault.MISSING,
-                        "the lease file " + resource + " was removed or replaced meanwhile: try again"));
+    /** The predecessor died on the way to or from shared mode; its user may live and counts on shared mode at least. */
+    private void adoptShared(Hold hold, int tries) {
+        PaxosDowngrade.Result result = io.run(
+                hold.resource,
+                context -> new PaxosDowngrade(context, hold.record()).start(),
+                PaxosDowngrade.Result.Failed::new);
+        if (result instanceof PaxosDowngrade.Result.Shared shared) {
+            synchronized (holds) {
+                hold.record(shared.held());
+                hold.state = State.CARRIED_OVER;
             }
-            return result;
-        } catch (BlockingDriver.Closing e) {
-            return refusal.of(new LeaseStore.Opened.Refused(LeaseFault.NO_MEMBERSHIP, "the agent is stopping"));
+        } else {
+            retry(hold, tries, () -> adoptShared(hold, tries + 1));
         }
     }
 
-    private LeaseStore.Opened open(LeaseName resource, boolean mayCreate) {
-        return store.open(
-                resource,
-                membership.layout.areaBytes(),
-                () -> LeaseArea.resource(
-                        membership.layout, membership.lockspace, resource, membership.layout.maxHosts()),
-                mayCreate);
+    /** What another host has given to us, or is about to, is not wanted: nobody uses it here. */
+    void decline(Hold hold, Owner giver, int tries) {
+        PaxosReceive.Result result = io.run(
+                hold.resource, context -> new PaxosReceive(context, giver).decline(), PaxosReceive.Result.Failed::new);
+        if (result instanceof PaxosReceive.Result.Failed failed) {
+            hold.released.complete(new ReleaseResult.CannotTell(failed.fault(), failed.why()));
+            retry(hold, tries, () -> decline(hold, giver, tries + 1));
+        } else {
+            drop(hold);
+            hold.released.complete(new ReleaseResult.Released());
+        }
     }
 
-    private void drop(Hold hold) {
+    // ---- the table
+
+    /** Does something with the table's entry, under its lock. */
+    <R> R withHold(LeaseName resource, Function<@Nullable Hold, R> action) {
+        synchronized (holds) {
+            return action.apply(holds.get(resource));
+        }
+    }
+
+    void drop(Hold hold) {
         synchronized (holds) {
             holds.remove(hold.resource, hold);
             try {
@@ -414,13 +600,13 @@ final class Resources {
 
     /** Under the lock of {@link #holds}, so that records are written in the order of events. The file is in memory. */
     private void writeRecord() throws IOException {
-        joiner.write(membership, notes());
+        joiner.write(membership, uses(hold -> true));
     }
 
-    private Map<LeaseName, LeaseNote> notes() {
-        Map<LeaseName, LeaseNote> notes = new LinkedHashMap<>();
-        holds.values().forEach(hold -> notes.put(hold.resource, hold.note));
-        return notes;
+    private Map<LeaseName, LeaseUse> uses(Predicate<Hold> which) {
+        Map<LeaseName, LeaseUse> uses = new LinkedHashMap<>();
+        holds.values().stream().filter(which).forEach(hold -> uses.put(hold.resource, hold.use()));
+        return uses;
     }
 
     /**
@@ -435,19 +621,33 @@ final class Resources {
         }
     }
 
-    Map<LeaseName, LeaseNote> all() {
+    Map<LeaseName, LeaseUse> all() {
         synchronized (holds) {
-            return notes();
+            return uses(hold -> true);
         }
     }
 
-    Map<LeaseName, LeaseNote> held() {
+    Map<LeaseName, LeaseUse> held() {
         synchronized (holds) {
-            Map<LeaseName, LeaseNote> held = new LinkedHashMap<>();
-            holds.values().stream()
-                    .filter(h -> h.state == State.HELD || h.state == State.CARRIED_OVER)
-                    .forEach(h -> held.put(h.resource, h.note));
-            return held;
+            return uses(Resources::isInUse);
+        }
+    }
+
+    /** Its user may be running. */
+    private static boolean isInUse(Hold hold) {
+        return switch (hold.state) {
+            case HELD, CARRIED_OVER, CONVERTING, GIVING -> true;
+            case UNDETERMINED -> hold.mode == LeaseMode.SHARED && hold.hasRecord();
+            default -> false;
+        };
+    }
+
+    /** Exclusive holds, with what they are held for. */
+    List<Hold> exclusive() {
+        synchronized (holds) {
+            return holds.values().stream()
+                    .filter(h -> h.state == State.HELD && h.mode == LeaseMode.EXCLUSIVE)
+                    .toList();
         }
     }
 
@@ -463,7 +663,9 @@ final class Resources {
     List<LeaseName> undetermined() {
         synchronized (holds) {
             return holds.values().stream()
-                    .filter(h -> h.state == State.UNDETERMINED || (h.state == State.RELEASING && h.released.isDone()))
+                    .filter(h -> h.state == State.UNDETERMINED
+                            || h.state == State.GIVEN
+                            || (h.state == State.RELEASING && h.released.isDone()))
                     .map(h -> h.resource)
                     .toList();
         }

@@ -2,8 +2,9 @@
 package io.vmguard.lease.engine;
 
 import io.vmguard.lease.LeaseName;
-import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.time.LeaseClock;
@@ -25,7 +26,7 @@ sealed interface Succession {
     record Continued(LeaderRecord record, long renewedNanos) implements Succession {}
 
     /** It is lost, and its users have not been proved gone. */
-    record UsersFirst(Map<LeaseName, LeaseNote> users) implements Succession {}
+    record UsersFirst(Map<LeaseName, LeaseUse> users) implements Succession {}
 
     /** @param ownThisBoot id whose record is proved to be this boot's own, with nothing of that life left */
     record Anew(Optional<Long> ownThisBoot) implements Succession {}
@@ -77,7 +78,8 @@ sealed interface Succession {
         long monotonicNanos = clock.monotonicNanos();
         long sleptNanos = bootNanos - monotonicNanos - before.suspendedNanos();
         long ageNanos = monotonicNanos - Duration.ofSeconds(onDisk.timestamp()).toNanos();
-        if (sleptNanos > SUSPEND_SLACK_NANOS || ageNanos < 0 || onDisk.ioTimeoutSeconds() == 0) {
+        boolean otherRules = !HostName.watchdog(onDisk.resourceName()).equals(timeouts.watchdog());
+        if (otherRules || sleptNanos > SUSPEND_SLACK_NANOS || ageNanos < 0 || onDisk.ioTimeoutSeconds() == 0) {
             return Optional.empty();
         }
         // What others grant us hangs on the T that stands on disk, which may be another than the configured one now.

@@ -2,6 +2,7 @@
 package io.vmguard.lease.ondisk;
 
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.Owner;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
@@ -45,6 +46,11 @@ public record DiskBlock(
         return new DiskBlock(mbal, 0, 0, 0, 0, lver, false, false, 0);
     }
 
+    /** A value that is decided already, as its owner records it. */
+    public static DiskBlock decided(long mbal, Owner owner, long timestamp, long lver) {
+        return new DiskBlock(mbal, mbal, owner.hostId(), owner.generation(), timestamp, lver, false, false, 0);
+    }
+
     /** Phase 2: this value is proposed. */
     public DiskBlock proposing(long inp, long inp2, long inp3) {
         return new DiskBlock(mbal, mbal, inp, inp2, inp3, lver, false, shared, sharedGeneration);
@@ -53,6 +59,26 @@ public record DiskBlock(
     /** The same ballot values with the released flag: wiping them would disturb ballots that are under way. */
     public DiskBlock asReleased() {
         return new DiskBlock(mbal, bal, inp, inp2, inp3, lver, true, false, 0);
+    }
+
+    /** The same ballot values without flag or mark: an exclusive holder's, or that of a host about to be given the lease. */
+    public DiskBlock asExclusive() {
+        return new DiskBlock(mbal, bal, inp, inp2, inp3, lver, false, false, 0);
+    }
+
+    /** Held in shared mode under this generation; the exclusive hold that it came from is over. */
+    public DiskBlock asShared(long generation) {
+        return new DiskBlock(mbal, bal, inp, inp2, inp3, lver, true, true, generation);
+    }
+
+    /** The same values with the shared mark in place: a holder in shared mode that runs a ballot keeps it. */
+    public DiskBlock keepingMark(long generation) {
+        return new DiskBlock(mbal, bal, inp, inp2, inp3, lver, released, true, generation);
+    }
+
+    /** The owner that is proposed. */
+    public Owner proposed() {
+        return new Owner(inp, inp2);
     }
 
     /**

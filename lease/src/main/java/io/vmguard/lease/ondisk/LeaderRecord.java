@@ -32,6 +32,8 @@ public final class LeaderRecord {
 
     public static final int DELTA_MAGIC = 0x12212010;
     public static final int PAXOS_MAGIC = 0x06152010;
+    /** An index of resources, a kind of area that we do not use. */
+    public static final int INDEX_MAGIC = 0x01042018;
     /** A resource that existed and was deliberately removed. */
     public static final int CLEARED_MAGIC = 0x11282016;
 
@@ -82,6 +84,9 @@ public final class LeaderRecord {
     /** The delta lease in a sector, if it is a sound one of this lockspace. */
     public static Decoded<LeaderRecord> decodeDelta(byte[] area, int offset, LeaseName lockspace) {
         LeaderRecord record = at(area, offset);
+        if (record.magic() == INDEX_MAGIC) {
+            return corrupt(LeaseFault.RESOURCE_INDEX, LeaseFault.RESOURCE_INDEX.text());
+        }
         if (record.magic() != DELTA_MAGIC) {
             return corrupt(
                     LeaseFault.MAGIC, String.format(Locale.ROOT, "magic 0x%08x is not a delta lease", record.magic()));
@@ -101,6 +106,9 @@ public final class LeaderRecord {
         LeaderRecord record = at(area, offset);
         if (record.magic() == CLEARED_MAGIC) {
             return corrupt(LeaseFault.MAGIC, "the lease was deliberately removed");
+        }
+        if (record.magic() == INDEX_MAGIC) {
+            return corrupt(LeaseFault.RESOURCE_INDEX, LeaseFault.RESOURCE_INDEX.text());
         }
         if (record.magic() != PAXOS_MAGIC) {
             return corrupt(
@@ -209,13 +217,23 @@ public final class LeaderRecord {
         return timestamp() == 0;
     }
 
+    /** Its owner only passes through on the way to shared mode: worth another try in a moment. */
+    public boolean isShortHold() {
+        return (flags() & SHORT_HOLD) != 0;
+    }
+
+    /** Monotonic seconds on the writer's clock. */
+    public long writeTimestamp() {
+        return bytes.getLong(WRITE_TIMESTAMP);
+    }
+
     public int checksum() {
         return bytes.getInt(CHECKSUM);
     }
 
-    /** The owner's T in seconds; 0 if it never said. */
+    /** The owner's T in seconds, 0 to 255; 0 if it never said. */
     public int ioTimeoutSeconds() {
-        return bytes.getShort(IO_TIMEOUT) & 0xFFFF;
+        return bytes.get(IO_TIMEOUT) & 0xFF;
     }
 
     public Owner writer() {
@@ -337,6 +355,12 @@ public final class LeaderRecord {
         public Editor shortHold(boolean on) {
             int flags = buffer.getInt(FLAGS);
             buffer.putInt(FLAGS, on ? flags | SHORT_HOLD : flags & ~SHORT_HOLD);
+            return this;
+        }
+
+        /** A resource that is deliberately removed: nobody can take it any more. */
+        public Editor cleared() {
+            buffer.putInt(MAGIC, CLEARED_MAGIC);
             return this;
         }
 

@@ -2,17 +2,22 @@
 package io.vmguard.lease.ondisk;
 
 import io.vmguard.lease.LeaseName;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 
 /** The bytes of whole new areas. */
 public final class LeaseArea {
-    private static final int REQUEST_MAGIC = 0x08292011;
-    private static final int REQUEST_VERSION = 0x00010001;
-
     private LeaseArea() {}
 
-    /** A new lockspace: every delta lease free. */
+    /** A new lockspace under rules of its own. Under the stock rules it is what sanlock makes, byte for byte. */
+    public static byte[] lockspace(LeaseLayout layout, LeaseName name, int ioTimeoutSeconds, LockspaceRules rules) {
+        byte[] area = lockspace(layout, name, ioTimeoutSeconds);
+        if (!rules.equals(LockspaceRules.stock(layout))) {
+            byte[] sector = rules.sector(layout);
+            System.arraycopy(sector, 0, area, (int) layout.noteOffset(), sector.length);
+        }
+        return area;
+    }
+
+    /** A new lockspace under the stock rules: every delta lease free. */
     public static byte[] lockspace(LeaseLayout layout, LeaseName name, int ioTimeoutSeconds) {
         byte[] area = new byte[layout.areaBytes()];
         byte[] free = LeaderRecord.freeDelta(layout, name, ioTimeoutSeconds).sector(layout);
@@ -28,9 +33,8 @@ public final class LeaseArea {
         byte[] leader =
                 LeaderRecord.freeResource(layout, lockspace, name, numHosts).sector(layout);
         System.arraycopy(leader, 0, area, (int) layout.leaderOffset(), leader.length);
-        ByteBuffer request = ByteBuffer.wrap(area).order(ByteOrder.LITTLE_ENDIAN);
-        request.putInt((int) layout.requestOffset(), REQUEST_MAGIC);
-        request.putInt((int) layout.requestOffset() + 4, REQUEST_VERSION);
+        byte[] request = RequestRecord.NONE.sector(layout);
+        System.arraycopy(request, 0, area, (int) layout.requestOffset(), request.length);
         return area;
     }
 }

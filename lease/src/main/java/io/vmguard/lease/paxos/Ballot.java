@@ -2,6 +2,7 @@
 package io.vmguard.lease.paxos;
 
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.Owner;
 import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.step.Step;
@@ -47,13 +48,21 @@ final class Ballot {
     private final long lver;
     private final long mbal;
     private final long numHosts;
+    private final Owner candidate;
+    private final boolean keepsMark;
     private final Set<Long> sharers = new TreeSet<>();
 
-    Ballot(ResourceContext context, long lver, long mbal, long numHosts) {
+    /**
+     * @param candidate whom to propose if nobody has proposed anybody yet
+     * @param keepsMark we hold the resource in shared mode and go on holding it so, whatever comes of this
+     */
+    Ballot(ResourceContext context, long lver, long mbal, long numHosts, Owner candidate, boolean keepsMark) {
         this.context = context;
         this.lver = lver;
         this.mbal = mbal;
         this.numHosts = numHosts;
+        this.candidate = candidate;
+        this.keepsMark = keepsMark;
     }
 
     /** The next number of ours above every number seen. */
@@ -62,7 +71,8 @@ final class Ballot {
     }
 
     <R> Step<R> start(Function<Result, Step<R>> then) {
-        DiskBlock entering = DiskBlock.entering(mbal, lver);
+        DiskBlock blank = DiskBlock.entering(mbal, lver);
+        DiskBlock entering = keepsMark ? blank.keepingMark(context.me().generation()) : blank;
         return context.writeBlock(
                 entering,
                 () -> readBlocks(area -> onPhase1(area, entering, then), then, false),
@@ -90,8 +100,8 @@ final class Ballot {
         DiskBlock proposal = best != null
                 ? entering.proposing(best.inp(), best.inp2(), best.inp3())
                 : entering.proposing(
-                        context.me().hostId(),
-                        context.me().generation(),
+                        candidate.hostId(),
+                        candidate.generation(),
                         context.clock().monotonicSeconds());
         return context.writeBlock(
                 proposal,

@@ -6,17 +6,21 @@ import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.step.Step;
 
-/** Finds out whether a resource is held by this very membership, for a process that continues it after a restart. Writes nothing. */
+/** Finds out whether and how this very membership holds a resource, from the disk alone. Writes nothing. */
 public final class PaxosAdopt {
     /** How it ended. */
     public sealed interface Result {
+        /** In the mode that the record says. */
         record Held(HeldRecord held) implements Result {}
 
         /** This membership does not hold it. */
         record NotHeld() implements Result {}
 
-        /** A release was cut short: the leader still names us. Acquiring and releasing once more ends it. */
-        record HalfReleased() implements Result {}
+        /** A release, or the way to or from shared mode, was cut short: the leader still names us. */
+        record HalfReleased(HeldRecord held) implements Result {}
+
+        /** Given to us by another host, and not confirmed: its use has not begun. */
+        record Unconfirmed(LeaderRecord leader) implements Result {}
 
         record Failed(LeaseFault fault, String why) implements Result {}
     }
@@ -28,24 +32,27 @@ public final class PaxosAdopt {
     }
 
     public Step<Result> start() {
-        return context.readLeader(this::onLeader, PaxosAdopt::failed);
-    }
-
-    private Step<Result> onLeader(LeaderRecord leader) {
-        if (leader.isFree() || !leader.owner().equals(context.me())) {
-            return Step.end(new Result.NotHeld());
-        }
-        return context.read(
-                context.layout().diskBlockOffset(context.me().hostId()),
-                context.layout().sectorBytes(),
-                bytes -> DiskBlock.decode(bytes, 0).fold(block -> Step.end(judge(leader, block)), PaxosAdopt::failed),
+        return context.readLeader(
+                leader -> context.readBlock(
+                        context.me().hostId(), block -> Step.end(judge(leader, block)), PaxosAdopt::failed),
                 PaxosAdopt::failed);
     }
 
-    private static Result judge(LeaderRecord leader, DiskBlock block) {
-        return block.released() || block.lver() != leader.lver()
-                ? new Result.HalfReleased()
-                : new Result.Held(new HeldRecord(leader, block));
+    private Result judge(LeaderRecord leader, DiskBlock block) {
+        boolean owner = !leader.isFree() && leader.owner().equals(context.me());
+        boolean marked =
+                block.shared() && block.sharedGeneration() == context.me().generation();
+        if (!owner) {
+            return marked ? new Result.Held(new HeldRecord(leader, block)) : new Result.NotHeld();
+        }
+        if (marked || block.released()) {
+            // Between exclusive and shared, or on the way out.
+            return new Result.HalfReleased(new HeldRecord(leader, block));
+        }
+        boolean writtenByUs = leader.writer().hostId() == context.me().hostId();
+        return writtenByUs || block.lver() == leader.lver()
+                ? new Result.Held(new HeldRecord(leader, block))
+                : new Result.Unconfirmed(leader);
     }
 
     private static Step<Result> failed(LeaseFault fault, String why) {

@@ -2,16 +2,19 @@
 package io.vmguard.lease.paxos;
 
 import io.vmguard.lease.LeaseFault;
-import io.vmguard.lease.ondisk.DiskBlock;
-import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.step.Step;
-import java.util.Locale;
 import java.util.function.Function;
 
 /**
- * Gives an exclusive resource lease back: first the released flag in our block, then the leader.
+ * Gives a resource lease back.
  *
- * <p>In this order, because a host that finds the leader committed for us by somebody else goes by the flag alone. If somebody else
+ * <pre>
+ * exclusive   the released flag in our block, then the leader
+ * shared      our mark goes; the leader is not ours
+ * </pre>
+ *
+ * In this order, because a host that finds the leader committed for us by somebody else goes by the flag alone. If somebody else
  * wrote the leader it is left as it is.
  */
 public final class PaxosRelease {
@@ -39,50 +42,16 @@ public final class PaxosRelease {
     }
 
     <R> Step<R> run(Function<Result, Step<R>> then) {
-        DiskBlock released = held.block().asReleased();
+        boolean shared = held.mode() == LeaseMode.SHARED;
         return context.writeBlock(
-                released,
-                () -> readLeader(then),
-                (fault, why) -> fault == LeaseFault.NO_MEMBERSHIP
+                held.block().asReleased(),
+                () -> shared ? then.apply(new Result.Released()) : freeLeader(then),
+                (fault, why) -> shared || fault == LeaseFault.NO_MEMBERSHIP
                         ? then.apply(new Result.Failed(fault, why))
-                        : readLeader(then)); // the flag helps others sooner; the leader is what counts
+                        : freeLeader(then)); // the flag helps others sooner; the leader is what counts
     }
 
-    private <R> Step<R> readLeader(Function<Result, Step<R>> then) {
-        return context.readLeader(
-                leader -> onLeader(leader, then), (fault, why) -> then.apply(new Result.Failed(fault, why)));
-    }
-
-    private <R> Step<R> onLeader(LeaderRecord leader, Function<Result, Step<R>> then) {
-        if (leader.writer().hostId() != context.me().hostId()) {
-            return then.apply(new Result.Released());
-        }
-        boolean alreadyFree = leader.isFree()
-                && leader.owner().equals(context.me())
-                && leader.lver() == held.leader().lver();
-        if (alreadyFree) {
-            return then.apply(new Result.Released()); // an earlier try of ours got through
-        }
-        if (!leader.equals(held.leader())) {
-            return then.apply(new Result.NotOurs(
-                    LeaseFault.LEADER_CHANGED,
-                    String.format(
-                            Locale.ROOT,
-                            "owner %s, version %d instead of owner %s, version %d",
-                            leader.owner(),
-                            leader.lver(),
-                            context.me(),
-                            held.leader().lver())));
-        }
-        LeaderRecord free = leader.edit()
-                .timestamp(0)
-                .shortHold(false)
-                .writer(context.me(), context.clock().monotonicSeconds())
-                .seal();
-        return context.write(
-                context.layout().leaderOffset(),
-                free.sector(context.layout()),
-                () -> then.apply(new Result.Released()),
-                (fault, why) -> then.apply(new Result.Failed(fault, why)));
+    private <R> Step<R> freeLeader(Function<Result, Step<R>> then) {
+        return new LeaderRelease(context, held.leader()).run(then);
     }
 }

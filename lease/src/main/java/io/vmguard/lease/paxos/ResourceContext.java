@@ -6,6 +6,7 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.delta.HostTable;
+import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
@@ -21,6 +22,7 @@ import java.util.random.RandomGenerator;
 /**
  * What every resource machine needs: who we are, which resource, and the few I/Os that all of them do.
  *
+ * @param usualHosts for how many hosts resources of this lockspace are usually made; decides how much the first read takes
  * @param me our membership, under which the lease is held
  * @param member whether that membership is still in time; asked before each write, because nothing may be written under a lost one
  */
@@ -28,6 +30,7 @@ public record ResourceContext(
         LeaseName lockspace,
         LeaseName resource,
         LeaseLayout layout,
+        int usualHosts,
         Timeouts timeouts,
         Owner me,
         HostTable hosts,
@@ -51,7 +54,7 @@ public record ResourceContext(
                 failed);
     }
 
-    io.vmguard.lease.ondisk.Decoded<LeaderRecord> decodeLeader(byte[] area) {
+    Decoded<LeaderRecord> decodeLeader(byte[] area) {
         return LeaderRecord.decodeResource(area, 0, lockspace, resource, me.hostId());
     }
 
@@ -67,6 +70,22 @@ public record ResourceContext(
                         outcome,
                         bytes -> LeaderRecord.decodeDelta(bytes, 0, lockspace).fold(then, failed),
                         failed));
+    }
+
+    /** Reads and verifies the disk block of a host. */
+    <R> Step<R> readBlock(
+            long hostId, Function<DiskBlock, Step<R>> then, BiFunction<LeaseFault, String, Step<R>> failed) {
+        return read(
+                layout.diskBlockOffset(hostId),
+                layout.sectorBytes(),
+                bytes -> DiskBlock.decode(bytes, 0).fold(then, failed),
+                failed);
+    }
+
+    /** Writes the leader. */
+    <R> Step<R> writeLeader(
+            LeaderRecord leader, Supplier<Step<R>> then, BiFunction<LeaseFault, String, Step<R>> failed) {
+        return write(layout.leaderOffset(), leader.sector(layout), then, failed);
     }
 
     /** Writes our own disk block. */

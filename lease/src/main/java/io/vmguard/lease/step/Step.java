@@ -36,6 +36,29 @@ public sealed interface Step<R> {
     /** The machine has ended. */
     record End<R>(R result) implements Step<R> {}
 
+    /** The machine that goes on with another when it has ended. */
+    default <S> Step<S> andThen(Function<R, Step<S>> next) {
+        if (this instanceof End<R> end) {
+            return next.apply(end.result());
+        } else if (this instanceof Read<R> read) {
+            return new Read<>(
+                    read.area(),
+                    read.offsetBytes(),
+                    read.lengthBytes(),
+                    read.limit(),
+                    outcome -> read.then().apply(outcome).andThen(next));
+        } else if (this instanceof Write<R> write) {
+            return new Write<>(
+                    write.area(),
+                    write.offsetBytes(),
+                    write.sector(),
+                    write.limit(),
+                    outcome -> write.then().apply(outcome).andThen(next));
+        }
+        Pause<R> pause = (Pause<R>) this;
+        return new Pause<>(pause.length(), () -> pause.then().get().andThen(next));
+    }
+
     static <R> Step<R> end(R result) {
         return new End<>(result);
     }

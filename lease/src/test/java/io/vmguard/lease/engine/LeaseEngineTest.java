@@ -13,9 +13,11 @@ import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceView;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.device.linux.LocalLock;
 import io.vmguard.lease.engine.LiveHost.Machine;
@@ -139,6 +141,11 @@ class LeaseEngineTest {
         }
 
         @Override
+        public void remove(LeaseName name, LeaseFile file) throws IOException {
+            store.remove(name, file);
+        }
+
+        @Override
         public String where() {
             return store.where();
         }
@@ -168,8 +175,16 @@ class LeaseEngineTest {
 
     @Test
     void aForcedHostIdIsTaken() {
-        try (LiveHost host = a.forced(1234).member()) {
-            assertThat(host.owner()).isEqualTo(new Owner(1234, 1));
+        try (LiveHost host = a.forced(123).member()) {
+            assertThat(host.owner()).isEqualTo(new Owner(123, 1));
+        }
+    }
+
+    @Test
+    void aForcedHostIdBeyondTheHostsThatLeasesAreMadeForIsRefused() {
+        try (LiveHost host = a.forced(255).join()) {
+            host.awaitEvent("joinFailed HOST_ID");
+            assertThat(host.events.get(0)).contains("host_id 255", "254 hosts", "'auto'");
         }
     }
 
@@ -256,7 +271,7 @@ class LeaseEngineTest {
         try (LiveHost after = a.member()) {
             assertThat(after.events).containsExactly("resumed " + owner);
             assertThat(after.engine.carriedOver()).isEqualTo(Set.of(R1));
-            assertThat(after.engine.view().held()).containsEntry(R1, NOTE);
+            assertThat(after.engine.view().held()).containsEntry(R1, LeaseUse.exclusive(NOTE));
             assertThat(delta(owner.hostId()).owner()).isEqualTo(owner);
 
             AcquireResult.Acquired claimed = (AcquireResult.Acquired) after.acquire(R1);

@@ -5,6 +5,7 @@ import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
@@ -54,7 +55,7 @@ final class LiveHost implements AutoCloseable {
                         LS,
                         Timeouts.ofSeconds(T),
                         machine.hostId,
-                        HostIdentity.of(machine.instance, machine.bootId, "node-a"),
+                        new HostIdentity("node-a", machine.bootId, machine.instance),
                         runtimeDir,
                         machine.home.resolve("state")),
                 machine.storage.apply(new LeaseDirectory(machine.leases, machine.clock, random)),
@@ -225,7 +226,7 @@ final class LiveHost implements AutoCloseable {
         }
 
         @Override
-        public void previousLifeLost(Map<LeaseName, LeaseNote> users) {
+        public void previousLifeLost(Map<LeaseName, LeaseUse> users) {
             events.add("previousLifeLost " + users);
         }
     }

@@ -166,6 +166,7 @@ final class SimHost {
         Optional<JoinPlan> plan = JoinPlan.choose(
                 sim.lockspaceNow(),
                 Simulation.LAYOUT,
+                16,
                 Simulation.LOCKSPACE,
                 sim.random.nextInt(4) == 0 ? Optional.of(number + 1L) : Optional.empty(),
                 Optional.empty(),
@@ -205,6 +206,7 @@ final class SimHost {
         Membership entered = new Membership(
                 Simulation.LOCKSPACE,
                 Simulation.LAYOUT,
+                16,
                 sim.timeouts,
                 NoFile.INSTANCE,
                 clock,
@@ -261,7 +263,7 @@ final class SimHost {
             return;
         }
         sim.say(this + " loses membership " + in.owner);
-        long boundNanos = in.deadlineNanos() + io.vmguard.lease.Timeouts.WATCHDOG.toNanos() - clock.bootNanos();
+        long boundNanos = in.deadlineNanos() + io.vmguard.lease.Timeouts.STOCK_WATCHDOG.toNanos() - clock.bootNanos();
         long killNanos = boundNanos <= 0 ? 0 : (long) (boundNanos * sim.random.nextDouble());
         sim.after((long) (killNanos / rate), () -> current.resume(() -> usersGone(current, in)));
     }
@@ -282,7 +284,7 @@ final class SimHost {
         if (current.over || membership != in) {
             return;
         }
-        long leftNanos = in.deadlineNanos() + io.vmguard.lease.Timeouts.WATCHDOG.toNanos() - clock.bootNanos();
+        long leftNanos = in.deadlineNanos() + io.vmguard.lease.Timeouts.STOCK_WATCHDOG.toNanos() - clock.bootNanos();
         if (leftNanos <= 0 && !using.isEmpty()) {
             sim.say(this + " is reset by its watchdog");
             crash();
@@ -317,6 +319,7 @@ final class SimHost {
                 Simulation.LOCKSPACE,
                 resource,
                 Simulation.LAYOUT,
+                16,
                 sim.timeouts,
                 in.owner,
                 in.hosts,

@@ -4,6 +4,7 @@ package io.vmguard.lease.device.linux;
 import com.sun.jna.LastErrorException;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.time.LeaseClock;
@@ -106,6 +107,19 @@ public final class LeaseDirectory implements LeaseStore {
             return refused(LeaseFault.IO, file, String.valueOf(e.getMessage()));
         } catch (IOException e) {
             return refused(LeaseFault.IO, file, e.getClass().getSimpleName() + ": " + e.getMessage());
+        }
+    }
+
+    @Override
+    public void remove(LeaseName name, LeaseFile file) throws IOException {
+        if (!file.stillNamed()) {
+            throw new IOException("the lease file " + name + " was removed or replaced meanwhile");
+        }
+        Files.delete(directory.resolve(name.value()));
+        try {
+            syncDirectory();
+        } catch (LastErrorException e) {
+            throw new IOException("cannot make the removal of " + name + " durable: " + Libc.text(e.getErrorCode()), e);
         }
     }
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease;
+
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * Exclusive leases that go from one live host to another without a gap, as live migration needs it.
+ *
+ * <pre>
+ * receiver   {@link #prepareToReceive}
+ * giver      stops using the disk; {@link #handOver}
+ * receiver   {@link #confirmReceived}; begins to use the disk       or   {@link #decline}
+ * giver                                                             or   {@link #takeBack}
+ * </pre>
+ *
+ * As in {@link Lockspace}, no method blocks, and no future completes exceptionally.
+ */
+public interface LeaseTransfer {
+    /**
+     * Gives an exclusive lease to another live host that has prepared for it, in one step on disk. The user must have stopped using the
+     * disk, and may go on only after {@link HandOverResult.Kept} or {@link #takeBack}.
+     */
+    CompletableFuture<HandOverResult> handOver(LeaseName resource, Owner receiver);
+
+    /**
+     * Takes back a lease that was handed over and not confirmed. Succeeds when the receiver has declined, or is gone for certain.
+     *
+     * @return {@link AcquireResult.HeldBy} the receiver as long as it may hold the lease
+     */
+    CompletableFuture<AcquireResult> takeBack(LeaseName resource);
+
+    /** Prepares to be given a lease by its owner. Must have ended before the giver hands over. */
+    CompletableFuture<ReceiveResult> prepareToReceive(LeaseName resource, LeaseNote user, Owner giver);
+
+    /**
+     * Finds out whether the lease has been given, and makes it ours for good.
+     *
+     * @param patience how long the giver is waited for
+     */
+    CompletableFuture<ReceiveResult> confirmReceived(LeaseName resource, Duration patience);
+
+    /** Wants it no more: what was given already goes back to the giver. */
+    CompletableFuture<ReleaseResult> decline(LeaseName resource);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.paxos;
+
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ondisk.DiskBlock;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.step.Step;
+
+/**
+ * The receiver's side of {@link PaxosHandOver}.
+ *
+ * <pre>
+ * prepare   the giver holds it: take the released flag out of our block
+ * confirm   the leader names us: put the decided value into our block, then write the leader ourselves   -> ours as if we had won it
+ * decline   set the released flag: the giver will not give, or, if it has given already, we give it back
+ * </pre>
+ */
+public final class PaxosReceive {
+    /** How a step ended. */
+    public sealed interface Result {
+        /** The giver may give. */
+        record Prepared() implements Result {}
+
+        /** Ours, on disk and confirmed. */
+        record Confirmed(HeldRecord held) implements Result {}
+
+        /** The giver still owns it. */
+        record NotYet() implements Result {}
+
+        /** We do not own it and shall not: it was never given, is given back, or is somebody's. */
+        record NotOurs(LeaseFault fault, String why) implements Result {}
+
+        /** Storage did not say; the same again. */
+        record Failed(LeaseFault fault, String why) implements Result {}
+    }
+
+    private final ResourceContext context;
+    private final Owner giver;
+
+    public PaxosReceive(ResourceContext context, Owner giver) {
+        this.context = context;
+        this.giver = giver;
+    }
+
+    /** Results in Prepared, NotOurs or Failed. */
+    public Step<Result> prepare() {
+        return Look.take(
+                context,
+                look -> {
+                    if (isOurs(look.leader())) {
+                        return Step.end(new Result.Prepared()); // a second call, after the step
+                    }
+                    if (!isGivers(look.leader())) {
+                        return notOurs(look.leader());
+                    }
+                    DiskBlock mine = look.block(context, context.me().hostId());
+                    return mine.released() || mine.shared()
+                            ? context.writeBlock(
+                                    mine.asExclusive(), () -> Step.end(new Result.Prepared()), PaxosReceive::failed)
+                            : Step.end(new Result.Prepared());
+                },
+                PaxosReceive::failed);
+    }
+
+    /** Results in Confirmed, NotYet, NotOurs or Failed. */
+    public Step<Result> confirm() {
+        // One sector first: this is asked again and again until the giver has given.
+        return context.readLeader(
+                leader -> isGivers(leader)
+                        ? Step.end(new Result.NotYet())
+                        : Look.take(context, this::confirm, PaxosReceive::failed),
+                PaxosReceive::failed);
+    }
+
+    private Step<Result> confirm(Look look) {
+        LeaderRecord leader = look.leader();
+        if (!isOurs(leader)) {
+            return isGivers(leader) ? Step.end(new Result.NotYet()) : notOurs(leader);
+        }
+        DiskBlock mine = look.block(context, context.me().hostId());
+        if (mine.released()) {
+            return notOurs(leader); // declined: others may be taking it
+        }
+        DiskBlock decided =
+                DiskBlock.decided(look.nextNumber(context), context.me(), leader.timestamp(), leader.lver());
+        LeaderRecord confirmed = leader.edit()
+                .writer(context.me(), context.clock().monotonicSeconds())
+                .seal();
+        return context.writeBlock(
+                decided,
+                () -> context.writeLeader(
+                        confirmed,
+                        () -> Step.end(new Result.Confirmed(new HeldRecord(confirmed, decided))),
+                        PaxosReceive::failed),
+                PaxosReceive::failed);
+    }
+
+    /** Results in NotOurs or Failed. */
+    public Step<Result> decline() {
+        return Look.take(
+                context,
+                look -> isOurs(look.leader())
+                        ? giveBack(look)
+                        : context.writeBlock(
+                                look.block(context, context.me().hostId()).asReleased(),
+                                this::afterFlag,
+                                PaxosReceive::failed),
+                PaxosReceive::failed);
+    }
+
+    /** The giver's step may have come between our look and our flag. */
+    private Step<Result> afterFlag() {
+        return Look.take(
+                context, look -> isOurs(look.leader()) ? giveBack(look) : notOurs(look.leader()), PaxosReceive::failed);
+    }
+
+    /** Straight back to the giver, so that no third host can step in; or to everybody, if the giver cannot have it. */
+    private Step<Result> giveBack(Look look) {
+        HeldRecord held =
+                new HeldRecord(look.leader(), look.block(context, context.me().hostId()));
+        return new PaxosHandOver(context, held, giver, false).start().andThen(result -> {
+            if (result instanceof PaxosHandOver.Result.Given given) {
+                return Step.end(new Result.NotOurs(LeaseFault.NOT_OWNER, "given back: " + given.leader()));
+            }
+            if (result instanceof PaxosHandOver.Result.Kept) {
+                return context.writeBlock(
+                        held.block().asReleased(), () -> notOurs(look.leader()), PaxosReceive::failed);
+            }
+            return result instanceof PaxosHandOver.Result.Unknown unknown
+                    ? failed(unknown.fault(), unknown.why())
+                    : notOurs(look.leader());
+        });
+    }
+
+    private boolean isOurs(LeaderRecord leader) {
+        return !leader.isFree() && leader.owner().equals(context.me());
+    }
+
+    private boolean isGivers(LeaderRecord leader) {
+        return !leader.isFree() && leader.owner().equals(giver);
+    }
+
+    private static Step<Result> notOurs(LeaderRecord leader) {
+        return Step.end(new Result.NotOurs(LeaseFault.NOT_OWNER, "the leader says " + leader));
+    }
+
+    private static Step<Result> failed(LeaseFault fault, String why) {
+        return Step.end(new Result.Failed(fault, why));
+    }
+}

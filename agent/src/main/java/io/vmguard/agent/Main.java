@@ -2,8 +2,16 @@
 package io.vmguard.agent;
 
 import io.vmguard.agent.cli.ExplainCommand;
+import io.vmguard.agent.cli.HostsCommand;
+import io.vmguard.agent.cli.LeaseCommand;
+import io.vmguard.agent.cli.LeaseTools;
 import io.vmguard.agent.cli.StatusCommand;
+import io.vmguard.lease.device.linux.LinuxClock;
+import io.vmguard.lease.device.linux.ReadOnlyDirectory;
+import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.time.WrapsThePlatform;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -61,12 +69,24 @@ public final class Main implements Runnable {
         line.addSubcommand(new AgentCommand());
         line.addSubcommand(new StatusCommand());
         line.addSubcommand(new ExplainCommand(System.in));
+        LeaseTools tools = leaseTools();
+        line.addSubcommand(new HostsCommand(tools));
+        line.addSubcommand(LeaseCommand.commandLine(tools));
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setExecutionExceptionHandler((e, command, parsed) -> {
             command.getErr().println("vmguard: internal error: " + e);
             return BUG;
         });
         return line;
+    }
+
+    private static LeaseTools leaseTools() {
+        LinuxClock clock = new LinuxClock();
+        CountDownLatch never = new CountDownLatch(1);
+        return new LeaseTools(
+                dir -> new LeaseInspector(new ReadOnlyDirectory(dir, clock)),
+                clock,
+                pause -> never.await(pause.toMillis(), TimeUnit.MILLISECONDS));
     }
 
     @Override

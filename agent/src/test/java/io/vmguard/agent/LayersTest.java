@@ -46,7 +46,7 @@ class LayersTest {
                 "status             | derive",
                 "guard              | derive domain hypervisor process lease lease.time HostName",
                 "hook               | derive domain guard status",
-                "cli                | config derive domain hook status",
+                "cli                | config derive domain hook status lease lease.inspect lease.time HostName",
             })
     void eachPackageKnowsOnlyWhatItNeeds(String name, String others) {
         DescribedPredicate<JavaClass> known = Arrays.stream(others == null ? new String[0] : others.split(" "))

@@ -36,7 +36,7 @@ class MainTest {
         assertThat(run("--help")).isZero();
         assertThat(out.toString())
                 .startsWith("Usage: vmguard")
-                .contains("  agent ", "  status ", "  explain ")
+                .contains("  agent ", "  status ", "  explain ", "  hosts ", "  lease ")
                 .contains("One disk, one writer");
     }
 
@@ -47,9 +47,9 @@ class MainTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"agent", "status", "explain"})
+    @ValueSource(strings = {"agent", "status", "explain", "hosts", "lease list", "lease show", "lease dump"})
     void everyCommandHasHelpWithItsExitCodes(String command) {
-        assertThat(run(command, "--help")).isZero();
+        assertThat(run((command + " --help").split(" "))).isZero();
         assertThat(out.toString()).startsWith("Usage: vmguard " + command).contains("Exit codes:");
     }
 

@@ -15,6 +15,7 @@ public enum LeaseFault {
     RESOURCE(-227, "belongs to another resource"),
     NUM_HOSTS(-228, "made for fewer hosts than our host id"),
     CHECKSUM(-229, "wrong checksum"),
+    OWNER_LIVE(-243, "its owner is alive"),
     SHARED_RETRY(-246, "other hosts kept passing through it"),
     LOST_RACE(-244, "other hosts kept taking it"),
     LEADER_CHANGED(-250, "the leader record changed under its owner"),

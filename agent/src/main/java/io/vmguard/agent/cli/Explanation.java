@@ -12,8 +12,6 @@ import io.vmguard.agent.derive.OneLine;
 import io.vmguard.agent.derive.Refusal;
 import io.vmguard.agent.derive.Unprotected;
 import io.vmguard.agent.domain.DomainSpec;
-import java.util.ArrayList;
-import java.util.List;
 
 /** How the derivation for one file is shown. */
 record Explanation(String file, DomainSpec domain, Derivation derivation) {
@@ -21,8 +19,6 @@ record Explanation(String file, DomainSpec domain, Derivation derivation) {
     // Non-ASCII is escaped so that the bytes are right in every locale of the caller.
     private static final JsonMapper JSON =
             JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
-
-    private static final int COLUMN_GAP = 2;
 
     /** One JSON document and a newline; {@code refused} is there only if a disk is refused. */
     String json() {
@@ -59,45 +55,21 @@ record Explanation(String file, DomainSpec domain, Derivation derivation) {
 
     /** A heading and a table of the disks; columns as wide as their widest cell. */
     String text() {
-        List<List<String>> rows = new ArrayList<>();
-        rows.add(List.of("TARGET", "LEASE", "ON DISK", "WHAT"));
+        TextTable table = new TextTable("TARGET", "LEASE", "ON DISK", "WHAT");
         for (DiskLease lease : derivation.leases()) {
-            rows.add(List.of(lease.target(), lease.mode().word(), lease.resource(), lease.identity()));
+            table.row(lease.target(), lease.mode().word(), lease.resource(), lease.identity());
         }
         for (Unprotected disk : derivation.unprotected()) {
-            rows.add(List.of(disk.target(), "none", "-", disk.reason()));
+            table.row(disk.target(), "none", "-", disk.reason());
         }
         for (Refusal disk : derivation.refusals()) {
-            rows.add(List.of(disk.target(), "REFUSED", "-", disk.reason()));
+            table.row(disk.target(), "REFUSED", "-", disk.reason());
         }
         StringBuilder text = new StringBuilder(OneLine.of(file) + ": domain " + OneLine.of(domain.name()));
         text.append(domain.uuid() == null ? "" : " (" + domain.uuid() + ")").append("\n");
-        text.append(rows.size() == 1 ? "  no disks\n" : table(rows));
+        text.append(table.isEmpty() ? "  no disks\n" : table);
         if (!derivation.refusals().isEmpty()) {
             text.append("  A disk that is REFUSED on its host too stops the start.\n");
-        }
-        return text.toString();
-    }
-
-    private static String table(List<List<String>> cells) {
-        List<List<String>> rows = cells.stream()
-                .map(row -> row.stream().map(OneLine::of).toList())
-                .toList();
-        int last = rows.get(0).size() - 1;
-        int[] widths = new int[last];
-        for (int column = 0; column < last; column++) {
-            int at = column;
-            widths[at] =
-                    rows.stream().mapToInt(row -> row.get(at).length()).max().orElse(0);
-        }
-        StringBuilder text = new StringBuilder();
-        for (List<String> row : rows) {
-            text.append("  ");
-            for (int column = 0; column < last; column++) {
-                String cell = row.get(column);
-                text.append(cell).append(" ".repeat(widths[column] - cell.length() + COLUMN_GAP));
-            }
-            text.append(row.get(last)).append("\n");
         }
         return text.toString();
     }

@@ -111,7 +111,7 @@ public final class StatusCommand implements Callable<Integer> {
         return report.ready() ? 0 : NOT_READY;
     }
 
-    private static StatusReport parse(String body) throws IOException {
+    static StatusReport parse(String body) throws IOException {
         ObjectMapper json = new ObjectMapper().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
         JsonNode document;
         try {

@@ -8,6 +8,7 @@ import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.ondisk.LockspaceRules;
 import io.vmguard.lease.ondisk.NoteSector;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,6 +26,7 @@ final class AreaDumper {
     private static final int BITMAP = 256;
     private static final int BITMAP_BYTES = 256;
     private static final int NOTE_MAGIC = 0x314E4756; // "VGN1"
+    private static final int RULES_MAGIC = 0x314C4756; // "VGL1"
 
     private final Look look;
     private final LeaseLayout layout;
@@ -115,6 +117,10 @@ final class AreaDumper {
     // ---- lockspace
 
     private void lockspaceSector(int index) {
+        if (index == layout.noteOffset() / layout.sectorBytes() && isNote(index, RULES_MAGIC)) {
+            rules(index);
+            return;
+        }
         if (index >= layout.maxHosts()) {
             unknownSector(index, "beyond the delta leases: unknown bytes");
             return;
@@ -122,7 +128,7 @@ final class AreaDumper {
         int offset = index * layout.sectorBytes();
         SectorDump sector = at(index);
         LeaderDump.delta(sector, LeaderRecord.at(area, offset));
-        List<Long> asked = LockspaceReader.bits(area, offset + BITMAP);
+        List<Long> asked = LockspaceReader.marked(area, offset, layout);
         if (!asked.isEmpty()) {
             sector.add(BITMAP, BITMAP_BYTES, "bitmap", asked.toString(), "host ids that it has something for");
         }
@@ -141,7 +147,7 @@ final class AreaDumper {
             request();
         } else if (index - 1 <= leader.numHosts() && index - 1 <= layout.maxHosts()) {
             diskBlock(index, "disk block of host id " + (index - 1));
-        } else if (index == area.length / layout.sectorBytes() - 1 && isNote(index)) {
+        } else if (index == layout.noteOffset() / layout.sectorBytes() && isNote(index, NOTE_MAGIC)) {
             note(index, leader);
         } else if (index == LVB_SECTOR) {
             unknownSector(index, "lock value block of a sanlock client");
@@ -188,11 +194,21 @@ final class AreaDumper {
         sectors.add(sector.sector(title));
     }
 
-    // ---- our note
+    // ---- our own sectors
 
-    private boolean isNote(int index) {
+    private boolean isNote(int index, int magic) {
         SectorDump sector = at(index);
-        return sector.u32(0) == 0 && sector.u32(4) == NOTE_MAGIC;
+        return sector.u32(0) == 0 && sector.u32(4) == magic;
+    }
+
+    private void rules(int index) {
+        SectorDump sector = at(index);
+        boolean sound = LockspaceRules.decode(area, layout) instanceof Decoded.Valid<LockspaceRules>;
+        sector.add(4, 4, "magic", "\"VGL1\"", "vmguard's rules of the lockspace")
+                .number32(8, "watchdog", "seconds that a silent host is given after 8 T")
+                .number32(12, "max_hosts", "hosts that resources are made for")
+                .hex32(508, "checksum", sound ? "right, over bytes 0 to 507" : "NOT SOUND: vmguard does not join");
+        sectors.add(sector.sector("rules of vmguard"));
     }
 
     private void note(int index, LeaderRecord leader) {

@@ -2,6 +2,7 @@
 package io.vmguard.lease.inspect;
 
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.ondisk.HostName;
 import java.util.List;
 
 /**
@@ -14,6 +15,11 @@ import java.util.List;
  * @param asked host ids that it has recently asked for something
  */
 public record HostSlot(Owner owner, String hostName, long timestamp, int ioTimeoutSeconds, List<Long> asked) {
+    /** The machine as people know it. */
+    public String node() {
+        return HostName.node(hostName);
+    }
+
     public boolean isFree() {
         return timestamp == 0;
     }

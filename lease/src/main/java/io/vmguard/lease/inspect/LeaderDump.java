@@ -7,7 +7,6 @@ import java.util.Locale;
 
 /** The fields of a leader record with what their values mean, in a delta lease and in a resource. */
 final class LeaderDump {
-    private static final int SHORT_HOLD = 0x1;
     private static final int ALIGN_FLAGS = 0xF0;
     private static final int VERSION = 4;
     private static final int FLAGS = 8;
@@ -52,7 +51,9 @@ final class LeaderDump {
         checksum();
         int ioTimeout = record.ioTimeoutSeconds();
         sector.number16(
-                IO_TIMEOUT, "io_timeout", "T of the owner; its domains are stopped after " + 8 * ioTimeout + " s");
+                IO_TIMEOUT,
+                "io_timeout",
+                "T of the owner, modulo 256; its domains are stopped after " + 8 * ioTimeout + " s");
         boolean event = sector.u64(WRITE_GENERATION) != 0;
         sector.number64(WRITE_ID, "write_id", event ? "generation that the event is for" : "no event")
                 .number64(WRITE_GENERATION, "write_generation", event ? "the event" : "no event")
@@ -100,9 +101,7 @@ final class LeaderDump {
                 .map(layout -> "areas of " + (layout.areaBytes() >> 20) + " MiB")
                 .orElse("no known size of areas");
         String implied = (record.flags() & ALIGN_FLAGS) == 0 ? ", implied" : "";
-        return area
-                + implied
-                + ((record.flags() & SHORT_HOLD) != 0 ? ", SHORT_HOLD: a shared acquire is under way" : "");
+        return area + implied + (record.isShortHold() ? ", SHORT_HOLD: a shared acquire is under way" : "");
     }
 
     private void checksum() {

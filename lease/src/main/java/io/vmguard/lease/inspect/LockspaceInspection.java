@@ -2,6 +2,7 @@
 package io.vmguard.lease.inspect;
 
 import io.vmguard.lease.Owner;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -12,6 +13,8 @@ import java.util.Set;
  * @param file name in its directory
  * @param name as it stands in the records
  * @param ioTimeoutSeconds T that it was made with
+ * @param watchdog how long its hosts give each other after 8 T; empty if its rules cannot be understood
+ * @param resourceHosts for how many hosts its resources are made
  * @param hosts host ids that were ever taken, by id
  * @param unreadable host ids whose delta lease is not sound
  */
@@ -20,6 +23,8 @@ public record LockspaceInspection(
         String name,
         Geometry geometry,
         int ioTimeoutSeconds,
+        Optional<Duration> watchdog,
+        Optional<Integer> resourceHosts,
         List<HostSlot> hosts,
         Set<Long> unreadable,
         List<Finding> findings) {

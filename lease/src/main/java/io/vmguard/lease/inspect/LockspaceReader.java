@@ -5,20 +5,20 @@ import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ondisk.Decoded;
+import io.vmguard.lease.ondisk.HostBitmap;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.ondisk.LockspaceRules;
 import io.vmguard.lease.step.IoOutcome;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /** Makes sense of a lockspace area, slot by slot. */
 final class LockspaceReader {
-    private static final int BITMAP = 256;
-    private static final int BITMAP_BYTES = 256;
-
     private static final String REMAKE =
             "Nobody can join or stay with it. If it cannot be brought back, stop vmguard and sanlock on "
                     + "every host, remove it together with all resources of this lockspace, and make it anew: vmguard lease init";
@@ -29,6 +29,7 @@ final class LockspaceReader {
     private final TreeSet<Long> unreadable = new TreeSet<>();
     private String name;
     private int ioTimeoutSeconds;
+    private Optional<LockspaceRules> rules = Optional.empty();
 
     private Decoded.@Nullable Corrupt<LeaderRecord> firstFault;
 
@@ -69,7 +70,15 @@ final class LockspaceReader {
         Optional<byte[]> area = area(layout);
         area.ifPresent(bytes -> slots(bytes, layout));
         LockspaceInspection inspection = new LockspaceInspection(
-                look.entry().name(), name, Geometry.of(layout), ioTimeoutSeconds, hosts, unreadable, findings);
+                look.entry().name(),
+                name,
+                Geometry.of(layout),
+                ioTimeoutSeconds,
+                rules.map(LockspaceRules::watchdog),
+                rules.map(LockspaceRules::maxHosts),
+                hosts,
+                unreadable,
+                findings);
         return new Area(inspection, layout, area.filter(bytes -> bytes.length == layout.areaBytes()));
     }
 
@@ -100,6 +109,16 @@ final class LockspaceReader {
             slot(area, layout, id, space.get());
         }
         summarise(layout);
+        if (area.length == layout.areaBytes()) {
+            rules = LockspaceRules.decode(area, layout).fold(Optional::of, (fault, why) -> {
+                findings.add(look.finding(
+                        fault,
+                        layout.noteOffset(),
+                        why,
+                        "Use the version of vmguard that made it; this one does not join."));
+                return Optional.empty();
+            });
+        }
     }
 
     private void slot(byte[] area, LeaseLayout layout, long id, LeaseName space) {
@@ -120,7 +139,7 @@ final class LockspaceReader {
                 Look.name(record.resourceName()),
                 record.timestamp(),
                 record.ioTimeoutSeconds(),
-                bits(area, offset + BITMAP)));
+                marked(area, offset, layout)));
     }
 
     /** One broken sector is news; the hundredth is not. */
@@ -152,14 +171,11 @@ final class LockspaceReader {
         return "";
     }
 
-    /** Host ids by the bits of a sector's bitmap. */
-    static List<Long> bits(byte[] area, int offset) {
-        List<Long> ids = new ArrayList<>();
-        for (int bit = 0; bit < BITMAP_BYTES * 8; bit++) {
-            if ((area[offset + bit / 8] & 1 << bit % 8) != 0) {
-                ids.add(bit + 1L);
-            }
-        }
-        return ids;
+    /** Host ids that are marked in a delta lease. */
+    static List<Long> marked(byte[] area, int offset, LeaseLayout layout) {
+        return LongStream.rangeClosed(1, layout.maxHosts())
+                .filter(id -> HostBitmap.isMarked(area, offset, id))
+                .boxed()
+                .toList();
     }
 }

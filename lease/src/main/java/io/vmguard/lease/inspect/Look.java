@@ -40,8 +40,6 @@ record Look(LeaseFiles.Entry entry, String path, LeaseFile file, byte[] head) {
         FOREIGN
     }
 
-    private static final int INDEX_MAGIC = 0x01042018;
-
     /** Reads the first bytes of a file. */
     static IoOutcome head(LeaseFiles.Entry entry, LeaseFile file) {
         return file.read(0, (int) wholeSectors(Math.min(HEAD_BYTES, entry.bytes())), LIMIT);
@@ -75,7 +73,7 @@ record Look(LeaseFiles.Entry entry, String path, LeaseFile file, byte[] head) {
         return switch (magic) {
             case LeaderRecord.PAXOS_MAGIC -> Kind.RESOURCE;
             case LeaderRecord.CLEARED_MAGIC -> Kind.CLEARED;
-            case INDEX_MAGIC -> Kind.INDEX;
+            case LeaderRecord.INDEX_MAGIC -> Kind.INDEX;
             default -> Arrays.equals(head, new byte[head.length]) ? Kind.BLANK : Kind.FOREIGN;
         };
     }

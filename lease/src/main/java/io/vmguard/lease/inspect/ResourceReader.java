@@ -13,8 +13,8 @@ import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.ondisk.NoteSector;
+import io.vmguard.lease.ondisk.RequestRecord;
 import io.vmguard.lease.step.IoOutcome;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -26,11 +26,6 @@ import java.util.function.Function;
  * joined, if those lie further on; the note, if the lease is in use.
  */
 final class ResourceReader {
-    private static final int WRITE_TIMESTAMP = 192;
-    private static final int SHORT_HOLD = 0x1;
-    private static final int REQUEST_MAGIC = 0x08292011;
-    private static final int REQUEST_MAJOR = 1;
-
     private static final String UNUSABLE =
             "It holds no lease. If no host is making it now, remove it: the next start of its domain makes a new one.";
 
@@ -67,7 +62,7 @@ final class ResourceReader {
             case INDEX ->
                 without(
                         State.FOREIGN,
-                        LeaseFault.MAGIC,
+                        LeaseFault.RESOURCE_INDEX,
                         "it is a resource index of sanlock, which vmguard does not use",
                         "");
             case LOCKSPACE, FOREIGN ->
@@ -143,9 +138,9 @@ final class ResourceReader {
                 Geometry.of(layout),
                 record.lver(),
                 record.writer(),
-                Look.littleEndian(look.head()).getLong(WRITE_TIMESTAMP),
+                record.writeTimestamp(),
                 record.timestamp(),
-                (record.flags() & SHORT_HOLD) != 0,
+                record.isShortHold(),
                 record.numHosts());
         checkSize(layout);
         Optional<LockspaceInspection> lockspace = lockspaces.apply(leader.lockspace());
@@ -234,19 +229,19 @@ final class ResourceReader {
         if (area.length < offset + layout.sectorBytes()) {
             return Optional.empty();
         }
-        ByteBuffer in = Look.littleEndian(area);
-        boolean magic = in.getInt(offset) == REQUEST_MAGIC;
-        if (!magic || in.getInt(offset + 4) >>> 16 != REQUEST_MAJOR) {
-            findings.add(look.finding(
-                    magic ? LeaseFault.VERSION : LeaseFault.MAGIC,
-                    offset,
-                    "its request record is not sound",
-                    "It can be taken and given back, but not asked for."));
-            return Optional.empty();
-        }
-        long lver = in.getLong(offset + 8);
-        long mode = in.getInt(offset + 16) & 0xFFFF_FFFFL;
-        return lver == 0 && mode == 0 ? Optional.empty() : Optional.of(new Request(lver, mode));
+        return RequestRecord.decode(area, offset)
+                .fold(
+                        request -> request.equals(RequestRecord.NONE)
+                                ? Optional.empty()
+                                : Optional.of(new Request(request.lver(), request.forceMode())),
+                        (fault, why) -> {
+                            findings.add(look.finding(
+                                    fault,
+                                    offset,
+                                    "its request record is not sound: " + why,
+                                    "It can be taken and given back, but not asked for."));
+                            return Optional.empty();
+                        });
     }
 
     /** Looks at the disk blocks for marks of sharers, for damage, and for an owner that released what another wrote. */

@@ -85,7 +85,7 @@ record ResourceSighting(
                         + space.holder(who).hostName() + ", run there or elsewhere: " + free
                         + ", then start vmguard again.";
         return new Finding(
-                LeaseFault.LOCKSPACE,
+                LeaseFault.OWNER_LIVE,
                 path,
                 0,
                 "it is held by host id " + who.hostId() + " in generation " + who.generation()

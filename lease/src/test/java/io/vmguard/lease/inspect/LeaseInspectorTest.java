@@ -178,11 +178,11 @@ class LeaseInspectorTest {
         built.resource("r").held("r", new Owner(2, 9), 1, NOTE);
         ResourceInspection resource = only();
         assertThat(resource.owner().orElseThrow().standing()).isEqualTo(Standing.AHEAD);
-        assertThat(faults(resource)).containsExactly(LeaseFault.LOCKSPACE);
+        assertThat(faults(resource)).containsExactly(LeaseFault.OWNER_LIVE);
         assertThat(resource.findings().get(0).sentence())
                 .isEqualTo(dir
                         + "/r at offset 0: it is held by host id 2 in generation 9, which that id has not come to yet: "
-                        + "the lockspace was made anew beside this lease (-226). Nobody gets it while host id 2 is taken. Stop "
+                        + "the lockspace was made anew beside this lease (-243). Nobody gets it while host id 2 is taken. Stop "
                         + "vmguard on " + NODE_B
                         + ", run there or elsewhere: vmguard lease release --confirm-dead r, then start "
                         + "vmguard again.");
@@ -251,7 +251,7 @@ class LeaseInspectorTest {
                         tuple("blank", State.CORRUPT, "[MAGIC]"),
                         tuple("cleared", State.CLEARED, "[]"),
                         tuple("empty", State.CORRUPT, "[SHORT]"),
-                        tuple("index", State.FOREIGN, "[MAGIC]"),
+                        tuple("index", State.FOREIGN, "[RESOURCE_INDEX]"),
                         tuple("readme", State.FOREIGN, "[MAGIC]"),
                         tuple("subdirectory", State.FOREIGN, "[MAGIC]"),
                         tuple("torn", State.CORRUPT, "[CHECKSUM]"));

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import picocli.CommandLine.Option;
+
+/** How a result is printed: a mixin of commands. */
+final class OutputOption {
+    // Non-ASCII is escaped so that the bytes are right in every locale of the caller.
+    private static final JsonMapper JSON =
+            JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
+
+    /** Both are for programs and people alike; only the text may change from version to version. */
+    enum Format {
+        text,
+        json
+    }
+
+    @Option(
+            names = "--format",
+            paramLabel = "text|json",
+            defaultValue = "text",
+            description = "Output format (default: ${DEFAULT-VALUE}).")
+    private Format format = Format.text;
+
+    @Option(names = "--json", description = "The same as --format json.")
+    private boolean json;
+
+    boolean isJson() {
+        return json || format == Format.json;
+    }
+
+    /** One document on one line. */
+    static String json(Object document) {
+        try {
+            return JSON.writeValueAsString(document) + "\n";
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("records of plain values are always writable", e);
+        }
+    }
+}

@@ -11,16 +11,19 @@ import io.vmguard.agent.hook.HookServer;
 import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.systemd.ReadinessSocket;
+import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.LinuxClock;
 import io.vmguard.lease.engine.EngineSettings;
 import io.vmguard.lease.engine.HostIdentity;
 import io.vmguard.lease.engine.LeaseEngine;
+import io.vmguard.lease.ondisk.LeaseLayout;
 import java.io.IOException;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -71,11 +74,13 @@ final class AgentDaemon implements AutoCloseable {
         HostIdentity identity = HostIdentity.ofThisMachine(config.stateDir(), random);
         EngineSettings settings = new EngineSettings(
                 new LeaseName(config.lockspace()),
-                new Timeouts(config.ioTimeout(), Timeouts.STOCK_WATCHDOG),
+                new Timeouts(config.ioTimeout(), config.watchdogTimeout()),
                 config.hostId(),
                 identity,
                 config.runtimeDir(),
-                config.stateDir());
+                config.stateDir(),
+                LeaseLayout.SECTOR_512,
+                config.maxHosts());
         Relay relay = new Relay();
         this.engine = LeaseEngine.open(settings, config.leaseDir(), random, relay);
         this.hypervisor = new LibvirtHypervisor(config.libvirtUri());
@@ -179,6 +184,16 @@ final class AgentDaemon implements AutoCloseable {
             // reason.
             readiness.ready();
             readiness.status("not a member: " + why);
+        }
+
+        @Override
+        public void hostChanged(HostView host) {
+            guard.hostChanged(host);
+        }
+
+        @Override
+        public void requested(LeaseName resource, RequestMode mode) {
+            guard.requested(resource, mode);
         }
 
         @Override

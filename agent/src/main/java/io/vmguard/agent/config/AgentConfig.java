@@ -13,6 +13,9 @@ import java.util.OptionalInt;
  * @param lockspace 1 to 48 bytes of printable ASCII without {@code /}, not starting with a dot
  * @param hostId 1 to 2000, or empty to find a free one
  * @param ioTimeout 1 s to 30 s in whole seconds; every other delay of the lease protocol follows from it
+ * @param watchdogTimeout 10 s to 60 s in whole seconds: how long after 8 I/O timeouts users of lost leases may still be stopped; the
+ *     same on all hosts
+ * @param maxHosts 1 to 2000: for how many hosts leases are made, if this host makes the lockspace
  * @param libvirtUri of this host's libvirt
  * @param mode what an unprotected start leads to
  * @param onUnprotected what happens to a domain found running although another host holds its lease
@@ -21,13 +24,15 @@ import java.util.OptionalInt;
  * @param stateDir absolute; survives a reboot
  * @param runtimeDir absolute; need not survive a reboot
  * @param hookTimeout 1 s to 5 min: how long a start waits for an answer, also while the agent is still joining
- * @param destroyTimeout 1 s to less than 40 s: how long libvirt gets to destroy a domain before QEMU is killed directly
+ * @param destroyTimeout 1 s to less than two thirds of the watchdog timeout: how long libvirt gets to destroy a domain before QEMU is killed directly
  */
 public record AgentConfig(
         Path leaseDir,
         String lockspace,
         OptionalInt hostId,
         Duration ioTimeout,
+        Duration watchdogTimeout,
+        int maxHosts,
         String libvirtUri,
         Mode mode,
         OnUnprotected onUnprotected,

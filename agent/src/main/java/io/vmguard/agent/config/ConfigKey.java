@@ -11,6 +11,8 @@ enum ConfigKey {
     LOCKSPACE("__LIBVIRT__DISKS__"),
     HOST_ID("auto"),
     IO_TIMEOUT("10s"),
+    WATCHDOG_TIMEOUT("60s"),
+    MAX_HOSTS("254"),
     LIBVIRT_URI("qemu:///system"),
     MODE("enforce"),
     ON_UNPROTECTED("report"),

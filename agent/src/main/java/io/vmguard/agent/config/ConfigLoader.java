@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.Map;
 
 /** Reads the agent's YAML file. A daemon that fences does not start on a guess: anything odd is a problem, and all are reported. */
@@ -28,11 +29,10 @@ public final class ConfigLoader {
     private static final Duration MAX_IO_TIMEOUT = Duration.ofSeconds(30);
     /** A hook blocks other calls in libvirtd as well: longer than this, waiting does more harm than a refusal. */
     private static final Duration MAX_HOOK_TIMEOUT = Duration.ofMinutes(5);
-    /**
-     * Domains are destroyed from 8 I/O timeouts after the last renewal on; others may take the leases 60 s after that
-     * (sanlock's watchdog margin). What libvirt does not use must be enough for SIGKILL and the end of the process.
-     */
-    private static final Duration DESTROY_TIMEOUT_LIMIT = Duration.ofSeconds(40);
+
+    private static final Duration MIN_WATCHDOG_TIMEOUT = Duration.ofSeconds(10);
+
+    private static final Duration MAX_WATCHDOG_TIMEOUT = Duration.ofSeconds(60);
 
     private ConfigLoader() {}
 
@@ -63,11 +63,22 @@ public final class ConfigLoader {
 
     private static AgentConfig settings(Map<ConfigKey, YamlEntries.Entry> entries, ConfigProblems problems) {
         ConfigValues values = new ConfigValues(entries, problems);
+        Duration watchdogTimeout =
+                values.wholeSeconds(ConfigKey.WATCHDOG_TIMEOUT, MIN_WATCHDOG_TIMEOUT, MAX_WATCHDOG_TIMEOUT);
+        // Domains are destroyed from 8 I/O timeouts after the last renewal on; others may take the leases one watchdog
+        // timeout after that. What libvirt does not use must be enough for SIGKILL and the end of the process.
+        Duration longestDestroy = watchdogTimeout
+                .multipliedBy(2)
+                .dividedBy(3)
+                .truncatedTo(ChronoUnit.MILLIS)
+                .minusMillis(1);
         return new AgentConfig(
                 values.path(ConfigKey.LEASE_DIR),
                 values.lockspace(ConfigKey.LOCKSPACE),
                 values.hostId(ConfigKey.HOST_ID),
                 values.wholeSeconds(ConfigKey.IO_TIMEOUT, ONE_SECOND, MAX_IO_TIMEOUT),
+                watchdogTimeout,
+                values.hostCount(ConfigKey.MAX_HOSTS),
                 values.localUri(ConfigKey.LIBVIRT_URI),
                 values.choice(ConfigKey.MODE, Mode.values()),
                 values.choice(ConfigKey.ON_UNPROTECTED, OnUnprotected.values()),
@@ -76,7 +87,7 @@ public final class ConfigLoader {
                 values.path(ConfigKey.STATE_DIR),
                 values.path(ConfigKey.RUNTIME_DIR),
                 values.duration(ConfigKey.HOOK_TIMEOUT, ONE_SECOND, MAX_HOOK_TIMEOUT),
-                values.duration(ConfigKey.DESTROY_TIMEOUT, ONE_SECOND, DESTROY_TIMEOUT_LIMIT.minusMillis(1)));
+                values.duration(ConfigKey.DESTROY_TIMEOUT, ONE_SECOND, longestDestroy));
     }
 
     /** The text of the file, empty if there is none. */

@@ -78,16 +78,29 @@ final class ConfigValues {
     }
 
     OptionalInt hostId(ConfigKey key) {
-        String text = text(key);
-        if (text.equals("auto")) {
+        if (text(key).equals("auto")) {
             return OptionalInt.empty();
         }
-        int id = NUMBER.matcher(text).matches() ? Integer.parseInt(text) : 0;
-        if (id < 1 || id > MAX_HOST_ID) {
+        OptionalInt id = hostNumber(key);
+        if (id.isEmpty()) {
             wrong(key, "must be auto or a number from 1 to " + MAX_HOST_ID);
-            return OptionalInt.empty();
         }
-        return OptionalInt.of(id);
+        return id;
+    }
+
+    /** A number of hosts. */
+    int hostCount(ConfigKey key) {
+        OptionalInt count = hostNumber(key);
+        if (count.isEmpty()) {
+            wrong(key, "must be a number from 1 to " + MAX_HOST_ID);
+        }
+        return count.orElseGet(() -> Integer.parseInt(key.defaultText()));
+    }
+
+    private OptionalInt hostNumber(ConfigKey key) {
+        String text = text(key);
+        int number = NUMBER.matcher(text).matches() ? Integer.parseInt(text) : 0;
+        return number < 1 || number > MAX_HOST_ID ? OptionalInt.empty() : OptionalInt.of(number);
     }
 
     /** A number with ms, s or m; a bare one is seconds. Both bounds are allowed values. */

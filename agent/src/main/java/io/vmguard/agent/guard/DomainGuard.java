@@ -8,14 +8,18 @@ import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.QemuProcesses;
+import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Lockspace;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.RequestMode;
+import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.time.LeaseClock;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -166,6 +170,28 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     @Override
     public void joinFailed(LeaseFault fault, String why) {
         LOG.error("cannot join the lockspace ({}): {}", fault, why);
+    }
+
+    @Override
+    public void hostChanged(HostView host) {
+        state.loop.tell(() -> LOG.info(
+                "host {}, id {}, generation {} is {}",
+                HostName.node(host.name()),
+                host.owner().hostId(),
+                host.owner().generation(),
+                host.status().name().toLowerCase(Locale.ROOT)));
+    }
+
+    /** Nobody's domain is stopped because another host wants its disk: people are told, and decide. */
+    @Override
+    public void requested(LeaseName resource, RequestMode mode) {
+        state.loop.tell(() -> LOG.warn(
+                "another host asks ({}) for lease {}, used by {}; it is kept. To give it up, stop the domain",
+                mode.name().toLowerCase(Locale.ROOT),
+                resource,
+                state.runs.values().stream()
+                        .filter(run -> run.wanted.containsKey(resource))
+                        .toList()));
     }
 
     @Override

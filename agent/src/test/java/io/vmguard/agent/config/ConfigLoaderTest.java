@@ -36,6 +36,8 @@ class ConfigLoaderTest {
                         "__LIBVIRT__DISKS__",
                         OptionalInt.empty(),
                         Duration.ofSeconds(10),
+                        Duration.ofSeconds(60),
+                        254,
                         "qemu:///system",
                         Mode.ENFORCE,
                         OnUnprotected.REPORT,
@@ -60,6 +62,8 @@ class ConfigLoaderTest {
                 lockspace: "prod"
                 host_id: 17
                 io_timeout: 2s
+                watchdog_timeout: 59s
+                max_hosts: 2000
                 libvirt_uri: qemu:///session
                 mode: observe
                 on_unprotected: destroy
@@ -68,13 +72,15 @@ class ConfigLoaderTest {
                 state_dir: /srv/state
                 runtime_dir: /run/v
                 hook_timeout: 1m
-                destroy_timeout: 39999ms
+                destroy_timeout: 39332ms
                 """))
                 .isEqualTo(new AgentConfig(
                         Path.of("/mnt/leases"),
                         "prod",
                         OptionalInt.of(17),
                         Duration.ofSeconds(2),
+                        Duration.ofSeconds(59),
+                        2000,
                         "qemu:///session",
                         Mode.OBSERVE,
                         OnUnprotected.DESTROY,
@@ -83,7 +89,7 @@ class ConfigLoaderTest {
                         Path.of("/srv/state"),
                         Path.of("/run/v"),
                         Duration.ofMinutes(1),
-                        Duration.ofMillis(39999)));
+                        Duration.ofMillis(39332)));
     }
 
     @ParameterizedTest
@@ -127,6 +133,8 @@ class ConfigLoaderTest {
                 "io_timeout: 1.5                  | 'io_timeout' is '1.5'; it must be a duration such as 500ms, 10s or 2m",
                 "io_timeout: -1s                  | 'io_timeout' is '-1s'; it must be a duration such as 500ms, 10s or 2m",
                 "io_timeout: ten                  | 'io_timeout' is 'ten'; it must be a duration such as 500ms, 10s or 2m",
+                "watchdog_timeout: 9s             | 'watchdog_timeout' is '9s'; it must be from 10s to 60s",
+                "max_hosts: 2001                  | 'max_hosts' is '2001'; it must be a number from 1 to 2000",
                 "libvirt_uri: nonsense            | 'libvirt_uri' is 'nonsense'; it must be a libvirt URI such as"
                         + " qemu:///system",
                 "libvirt_uri: 'qemu: x'           | 'libvirt_uri' is 'qemu: x'; it is not a URI: Illegal character in"

@@ -157,7 +157,21 @@ final class Resources {
             return new AcquireResult.CannotTell(
                     LeaseFault.TIMED_OUT, "an earlier operation on this lease has not ended yet", true);
         }
-        return heldByUs(existing);
+        return existing.state == State.GIVEN ? heldByPartner(existing) : heldByUs(existing);
+    }
+
+    /** It was handed over, and the receiver has not confirmed yet. */
+    private AcquireResult heldByPartner(Hold hold) {
+        long nowNanos = clock.bootNanos();
+        Optional<HostSighting> sighting = membership.hosts.of(hold.partner().hostId());
+        return new AcquireResult.HeldBy(
+                hold.partner(),
+                sighting.map(HostSighting::name).orElse(""),
+                sighting.map(s -> s.status(nowNanos)).orElse(HostStatus.UNKNOWN),
+                sighting.map(s -> s.silentFor(nowNanos)),
+                Optional.empty(),
+                hold.users.stream().findFirst(),
+                false);
     }
 
     AcquireResult heldByUs(Hold hold) {

@@ -2,6 +2,7 @@
 package io.vmguard.lease.engine;
 
 import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
@@ -9,10 +10,13 @@ import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.device.linux.LeaseDirectory;
 import io.vmguard.lease.device.linux.LinuxClock;
+import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.ondisk.LockspaceRules;
 import io.vmguard.lease.testing.Await;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
@@ -53,11 +57,13 @@ final class LiveHost implements AutoCloseable {
         engine = LeaseEngine.open(
                 new EngineSettings(
                         LS,
-                        Timeouts.ofSeconds(T),
+                        machine.rules.timeouts,
                         machine.hostId,
                         new HostIdentity("node-a", machine.bootId, machine.instance),
                         runtimeDir,
-                        machine.home.resolve("state")),
+                        machine.home.resolve("state"),
+                        machine.rules.layout,
+                        machine.rules.maxHosts),
                 machine.storage.apply(new LeaseDirectory(machine.leases, machine.clock, random)),
                 machine.clock,
                 random,
@@ -72,34 +78,61 @@ final class LiveHost implements AutoCloseable {
             String bootId,
             OptionalInt hostId,
             LeaseClock clock,
-            UnaryOperator<LeaseStore> storage) {
+            UnaryOperator<LeaseStore> storage,
+            Rules rules) {
+        /** What a lockspace that it makes is like. */
+        record Rules(LeaseLayout layout, int maxHosts, Timeouts timeouts) {
+            static final Rules USUAL =
+                    new Rules(LeaseLayout.SECTOR_512, LockspaceRules.USUAL_MAX_HOSTS, Timeouts.ofSeconds(T));
+
+            Rules layout(LeaseLayout other) {
+                return new Rules(other, maxHosts, timeouts);
+            }
+
+            Rules watchdog(Duration other) {
+                return new Rules(layout, maxHosts, new Timeouts(timeouts.ioTimeout(), other));
+            }
+        }
+
         static Machine at(Path leases, Path home) {
             return new Machine(
-                    leases, home, home.toString(), "boot-1", OptionalInt.empty(), new LinuxClock(), store -> store);
+                    leases,
+                    home,
+                    home.toString(),
+                    "boot-1",
+                    OptionalInt.empty(),
+                    new LinuxClock(),
+                    store -> store,
+                    Rules.USUAL);
+        }
+
+        Machine with(Rules other) {
+            return new Machine(leases, home, instance, bootId, hostId, clock, storage, other);
         }
 
         /** The machine was switched off and on. */
         Machine rebooted() {
-            return new Machine(leases, home, instance, bootId + "x", hostId, clock, storage);
+            return new Machine(leases, home, instance, bootId + "x", hostId, clock, storage, rules);
         }
 
         /** The same identity on another disk. */
         Machine clonedTo(Path otherHome) {
-            return new Machine(leases, otherHome, instance, bootId + "-clone", hostId, clock, storage);
+            return new Machine(leases, otherHome, instance, bootId + "-clone", hostId, clock, storage, rules);
         }
 
         /** As much later, by clocks that run on or stand still while the machine sleeps. */
         Machine later(Duration awake, Duration asleep) {
-            return new Machine(leases, home, instance, bootId, hostId, new LaterClock(clock, awake, asleep), storage);
+            return new Machine(
+                    leases, home, instance, bootId, hostId, new LaterClock(clock, awake, asleep), storage, rules);
         }
 
         Machine forced(int id) {
-            return new Machine(leases, home, instance, bootId, OptionalInt.of(id), clock, storage);
+            return new Machine(leases, home, instance, bootId, OptionalInt.of(id), clock, storage, rules);
         }
 
         /** Its lease directory is reached through something. */
         Machine through(UnaryOperator<LeaseStore> other) {
-            return new Machine(leases, home, instance, bootId, hostId, clock, other);
+            return new Machine(leases, home, instance, bootId, hostId, clock, other, rules);
         }
 
         LiveHost join() {
@@ -134,6 +167,13 @@ final class LiveHost implements AutoCloseable {
         return engine.view().owner().orElseThrow();
     }
 
+    /** Whether it knows the other as alive. */
+    boolean sees(LiveHost other) {
+        Owner wanted = other.owner();
+        return engine.view().hosts().stream()
+                .anyMatch(host -> host.owner().equals(wanted) && host.status() == HostStatus.LIVE);
+    }
+
     AcquireResult acquire(LeaseName resource) {
         return answer(engine.acquire(resource, NOTE));
     }
@@ -142,7 +182,7 @@ final class LiveHost implements AutoCloseable {
         return answer(engine.release(resource));
     }
 
-    private static <R> R answer(Future<R> future) {
+    static <R> R answer(Future<R> future) {
         try {
             return future.get(SOON.toSeconds(), TimeUnit.SECONDS);
         } catch (ExecutionException | TimeoutException e) {
@@ -208,6 +248,11 @@ final class LiveHost implements AutoCloseable {
         @Override
         public void joinFailed(LeaseFault fault, String why) {
             events.add("joinFailed " + fault + " " + why);
+        }
+
+        @Override
+        public void requested(LeaseName resource, RequestMode mode) {
+            events.add("requested " + resource + " " + mode);
         }
 
         @Override

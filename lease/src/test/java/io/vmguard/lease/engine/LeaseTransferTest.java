@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.engine;
+
+import static io.vmguard.lease.engine.LiveHost.NOTE;
+import static io.vmguard.lease.engine.LiveHost.R1;
+import static io.vmguard.lease.engine.LiveHost.SOON;
+import static io.vmguard.lease.engine.LiveHost.answer;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.HandOverResult;
+import io.vmguard.lease.LeaseMode;
+import io.vmguard.lease.LeaseUse;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ReceiveResult;
+import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.RemoveResult;
+import io.vmguard.lease.RequestMode;
+import io.vmguard.lease.RequestResult;
+import io.vmguard.lease.engine.LiveHost.Machine;
+import io.vmguard.lease.testing.Await;
+import io.vmguard.lease.testing.UnderTarget;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
+
+/** A lease on its way from one live host to another, with a third one that wants it too. */
+@Execution(ExecutionMode.CONCURRENT)
+class LeaseTransferTest {
+    @TempDir(factory = UnderTarget.class)
+    Path dir;
+
+    private Path leases;
+    private LiveHost giver;
+    private LiveHost receiver;
+    private LiveHost third;
+
+    @BeforeEach
+    void threeHosts() throws IOException {
+        leases = Files.createDirectory(dir.resolve("leases"));
+        giver = Machine.at(leases, dir.resolve("a")).join();
+        receiver = Machine.at(leases, dir.resolve("b")).join();
+        third = Machine.at(leases, dir.resolve("c")).join();
+        giver.awaitMember();
+        receiver.awaitMember();
+        third.awaitMember();
+        // Each must have seen the others renew.
+        Await.until("sight of each other", SOON, () -> giver.sees(receiver) && receiver.sees(giver));
+        assertThat(giver.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+    }
+
+    @AfterEach
+    void end() {
+        giver.close();
+        receiver.close();
+        third.close();
+    }
+
+    @Test
+    void theReceiverOwnsWhatItWasGiven() {
+        assertThat(prepare()).isInstanceOf(ReceiveResult.Prepared.class);
+        CompletableFuture<ReceiveResult> waiting = receiver.engine.confirmReceived(R1, SOON);
+        refusedTo(third, giver.owner());
+        assertThat(give()).isInstanceOf(HandOverResult.Given.class);
+        assertThat(answer(waiting)).isInstanceOf(ReceiveResult.Confirmed.class);
+        refusedTo(third, receiver.owner());
+        refusedTo(giver, receiver.owner());
+        assertThat(receiver.engine.view().held()).containsEntry(R1, LeaseUse.exclusive(NOTE));
+        assertThat(answer(giver.engine.takeBack(R1))).isNotInstanceOf(AcquireResult.Acquired.class);
+
+        assertThat(receiver.release(R1)).isInstanceOf(ReleaseResult.Released.class);
+        assertThat(third.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+    }
+
+    @Test
+    void betweenGivingAndConfirmingNobodyElseCanHaveIt() {
+        prepare();
+        assertThat(give()).isInstanceOf(HandOverResult.Given.class);
+        refusedTo(third, receiver.owner());
+        assertThat(answer(giver.engine.takeBack(R1)))
+                .isInstanceOfSatisfying(
+                        AcquireResult.HeldBy.class,
+                        held -> assertThat(held.owner()).isEqualTo(receiver.owner()));
+        assertThat(answer(receiver.engine.confirmReceived(R1, Duration.ZERO)))
+                .isInstanceOf(ReceiveResult.Confirmed.class);
+        Await.until(
+                "the giver to know",
+                SOON,
+                () -> giver.engine.view().undetermined().isEmpty());
+    }
+
+    @Test
+    void whatTheReceiverDeclinesTheGiverTakesBack() {
+        prepare();
+        give();
+        assertThat(answer(receiver.engine.decline(R1))).isInstanceOf(ReleaseResult.Released.class);
+        refusedTo(third, giver.owner());
+        assertThat(answer(giver.engine.takeBack(R1))).isInstanceOf(AcquireResult.Acquired.class);
+        assertThat(giver.engine.view().held()).containsEntry(R1, LeaseUse.exclusive(NOTE));
+        refusedTo(receiver, giver.owner());
+        assertThat(giver.release(R1)).isInstanceOf(ReleaseResult.Released.class);
+        assertThat(receiver.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+    }
+
+    @Test
+    void nothingIsGivenToAHostThatHasNotPreparedOrHasDeclined() {
+        receiverHeldItOnce();
+        assertThat(give()).isInstanceOf(HandOverResult.Kept.class);
+        prepare();
+        assertThat(answer(receiver.engine.decline(R1))).isInstanceOf(ReleaseResult.Released.class);
+        assertThat(give()).isInstanceOf(HandOverResult.Kept.class);
+        assertThat(giver.engine.view().held()).containsKey(R1);
+        refusedTo(third, giver.owner());
+        assertThat(giver.release(R1)).isInstanceOf(ReleaseResult.Released.class);
+    }
+
+    private void receiverHeldItOnce() {
+        giver.release(R1);
+        receiver.acquire(R1);
+        receiver.release(R1);
+        assertThat(giver.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+    }
+
+    @Test
+    void nothingIsGivenToAHostOfAnEarlierLife() {
+        prepare();
+        Owner earlier = new Owner(receiver.owner().hostId(), receiver.owner().generation() + 1);
+        assertThat(answer(giver.engine.handOver(R1, earlier))).isInstanceOf(HandOverResult.Kept.class);
+        assertThat(give()).as("and then it is given all the same").isInstanceOf(HandOverResult.Given.class);
+    }
+
+    @Test
+    void onlyAnExclusiveHoldIsGiven() {
+        assertThat(answer(giver.engine.convert(R1, NOTE, LeaseMode.SHARED))).isInstanceOf(AcquireResult.Acquired.class);
+        assertThat(give()).isInstanceOf(HandOverResult.NotOurs.class);
+    }
+
+    @Test
+    void aReceiverThatNobodyGivesAnythingHasNotGotIt() {
+        prepare();
+        assertThat(answer(receiver.engine.confirmReceived(R1, Duration.ZERO))).isInstanceOf(ReceiveResult.NotYet.class);
+        refusedTo(receiver, receiver.owner()); // by its own table: it is about to be given the lease
+        giver.release(R1);
+        assertThat(answer(receiver.engine.confirmReceived(R1, Duration.ZERO)))
+                .isInstanceOf(ReceiveResult.NotOurs.class);
+        assertThat(receiver.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+    }
+
+    /** The process that was given the lease died before it knew: its successor gives it back. */
+    @Test
+    void anOfferToADeadProcessGoesBackToTheGiver() {
+        prepare();
+        give();
+        receiver.kill();
+        receiver = Machine.at(leases, dir.resolve("b")).member();
+        assertThat(receiver.events.get(0)).startsWith("resumed");
+        assertThat(receiver.engine.view().held()).isEmpty();
+        assertThat(answer(giver.engine.takeBack(R1))).isInstanceOf(AcquireResult.Acquired.class);
+    }
+
+    /** The process that confirmed died: its successor has what it had. */
+    @Test
+    void aConfirmedLeaseIsCarriedOver() {
+        prepare();
+        give();
+        answer(receiver.engine.confirmReceived(R1, SOON));
+        receiver.kill();
+        receiver = Machine.at(leases, dir.resolve("b")).member();
+        assertThat(receiver.engine.carriedOver()).containsExactly(R1);
+        refusedTo(third, receiver.owner());
+    }
+
+    // ---- requests and removal
+
+    @Test
+    void aHolderHearsThatAnotherHostAsksForItsLease() {
+        assertThat(answer(third.engine.request(R1, RequestMode.GRACEFUL)))
+                .isInstanceOfSatisfying(
+                        RequestResult.Asked.class,
+                        asked -> assertThat(asked.holder()).isEqualTo(giver.owner()));
+        giver.awaitEvent("requested " + R1 + " GRACEFUL");
+        assertThat(receiver.events).noneMatch(event -> event.startsWith("requested"));
+    }
+
+    @Test
+    void nobodyIsAskedForWhatIsFreeOrShared() throws IOException {
+        giver.engine.convert(R1, NOTE, LeaseMode.SHARED).join();
+        byte[] before = Files.readAllBytes(leases.resolve(R1.value()));
+        assertThat(answer(third.engine.request(R1, RequestMode.FORCE))).isInstanceOf(RequestResult.Free.class);
+        assertThat(leases.resolve(R1.value())).hasBinaryContent(before);
+        assertThat(answer(giver.engine.request(R1, RequestMode.FORCE))).isInstanceOf(RequestResult.Free.class);
+    }
+
+    @Test
+    void aLeaseThatIsHeldIsNotRemovedAndAFreeOneIs() {
+        assertThat(answer(third.engine.remove(R1))).isInstanceOf(RemoveResult.Refused.class);
+        assertThat(answer(giver.engine.remove(R1))).isInstanceOf(RemoveResult.Refused.class);
+        assertThat(leases.resolve(R1.value())).exists();
+        giver.release(R1);
+        assertThat(answer(third.engine.remove(R1))).isInstanceOf(RemoveResult.Removed.class);
+        assertThat(leases.resolve(R1.value())).doesNotExist();
+        assertThat(answer(third.engine.remove(R1))).isInstanceOf(RemoveResult.Refused.class);
+        assertThat(receiver.acquire(R1)).as("a new one takes its place").isInstanceOf(AcquireResult.Acquired.class);
+    }
+
+    private ReceiveResult prepare() {
+        return answer(receiver.engine.prepareToReceive(R1, NOTE, giver.owner()));
+    }
+
+    private HandOverResult give() {
+        return answer(giver.engine.handOver(R1, receiver.owner()));
+    }
+
+    private static void refusedTo(LiveHost host, Owner holder) {
+        assertThat(host.acquire(R1))
+                .isInstanceOfSatisfying(
+                        AcquireResult.HeldBy.class,
+                        held -> assertThat(held.owner()).isEqualTo(holder));
+    }
+}

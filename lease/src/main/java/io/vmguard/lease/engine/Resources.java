@@ -549,6 +549,8 @@ final class Resources {
             }
         } else if (result instanceof PaxosAdopt.Result.NotHeld) {
             drop(hold);
+        } else if (result instanceof PaxosAdopt.Result.Proposed) {
+            undetermined(hold);
         } else if (result instanceof PaxosAdopt.Result.HalfReleased half) {
             if (hold.mode == LeaseMode.EXCLUSIVE) {
                 undetermined(hold); // a release is asked for only when the user is gone

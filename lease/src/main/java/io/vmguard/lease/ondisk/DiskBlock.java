@@ -76,6 +76,11 @@ public record DiskBlock(
         return new DiskBlock(mbal, bal, inp, inp2, inp3, lver, released, true, generation);
     }
 
+    /** Whether it proposes this owner for a version that the leader does not show yet: the next ballot may decide for it. */
+    public boolean undecided(Owner owner, long leaderLver) {
+        return lver > leaderLver && bal != 0 && proposed().equals(owner);
+    }
+
     /** The owner that is proposed. */
     public Owner proposed() {
         return new Owner(inp, inp2);

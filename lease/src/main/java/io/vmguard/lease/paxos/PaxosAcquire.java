@@ -101,6 +101,10 @@ public final class PaxosAcquire {
     private Step<Result> judge(Look look) {
         LeaderRecord leader = look.leader();
         noteDecided(leader);
+        DiskBlock mine = look.block(context, context.me().hostId());
+        if (mine.undecided(context.me(), leader.lver())) {
+            proposedLver = mine.lver(); // by an earlier acquire, perhaps of a process before this one
+        }
         Owner owner = leader.owner();
         boolean ours = owner.hostId() == context.me().hostId()
                 && owner.generation() <= context.me().generation();
@@ -131,7 +135,7 @@ public final class PaxosAcquire {
                 .filter(s -> s.sound() && s.owner().equals(owner));
         if (known.isEmpty()) {
             // Never seen by us, or its record changed hands: one sight proves neither life nor death.
-            return held(leader, delta, known, HostStatus.UNKNOWN);
+            return held(look, delta, known, HostStatus.UNKNOWN);
         }
         HostSighting sighting = known.get();
         long nowNanos = context.clock().bootNanos();
@@ -142,9 +146,9 @@ public final class PaxosAcquire {
         }
         HostStatus status = renewed ? HostStatus.LIVE : sighting.status(nowNanos);
         if (leader.writer().hostId() == owner.hostId()) {
-            return held(leader, delta, known, status);
+            return held(look, delta, known, status);
         }
-        return unlessReleased(look, () -> held(leader, delta, known, status));
+        return unlessReleased(look, () -> held(look, delta, known, status));
     }
 
     /**
@@ -169,8 +173,8 @@ public final class PaxosAcquire {
         }
     }
 
-    private Step<Result> held(
-            LeaderRecord leader, LeaderRecord delta, Optional<HostSighting> sighting, HostStatus status) {
+    private Step<Result> held(Look look, LeaderRecord delta, Optional<HostSighting> sighting, HostStatus status) {
+        LeaderRecord leader = look.leader();
         if (leader.isShortHold() && shortHolds < MAX_SHORT_HOLDS) {
             shortHolds++;
             round = 0;
@@ -183,9 +187,20 @@ public final class PaxosAcquire {
         if (leader.isShortHold()) {
             return failed(LeaseFault.SHARED_RETRY, LeaseFault.SHARED_RETRY.text());
         }
-        return readNote(
-                leader,
-                note -> Step.end(new Result.Held(leader.owner(), delta.resourceName(), sighting, status, note, false)));
+        return withoutMark(
+                look,
+                () -> readNote(
+                        leader,
+                        note -> Step.end(
+                                new Result.Held(leader.owner(), delta.resourceName(), sighting, status, note, false))));
+    }
+
+    /** An earlier acquire may have set our mark and never heard of it. Who is refused now holds nothing, and must not look as if. */
+    private Step<Result> withoutMark(Look look, Supplier<Step<Result>> then) {
+        DiskBlock mine = look.block(context, context.me().hostId());
+        return want == Want.UPGRADE || !mine.shared()
+                ? then.get()
+                : context.writeBlock(mine.asReleased(), then, PaxosAcquire::mayHaveWon);
     }
 
     /** For people only, so it is no matter if it cannot be read. */

@@ -16,6 +16,9 @@ public final class PaxosAdopt {
         /** This membership does not hold it. */
         record NotHeld() implements Result {}
 
+        /** Not held, but a proposal of ours is not decided yet: whoever runs the next ballot may make us the owner. */
+        record Proposed() implements Result {}
+
         /** A release, or the way to or from shared mode, was cut short: the leader still names us. */
         record HalfReleased(HeldRecord held) implements Result {}
 
@@ -42,8 +45,11 @@ public final class PaxosAdopt {
         boolean owner = !leader.isFree() && leader.owner().equals(context.me());
         boolean marked =
                 block.shared() && block.sharedGeneration() == context.me().generation();
+        if (!owner && !marked) {
+            return block.undecided(context.me(), leader.lver()) ? new Result.Proposed() : new Result.NotHeld();
+        }
         if (!owner) {
-            return marked ? new Result.Held(new HeldRecord(leader, block)) : new Result.NotHeld();
+            return new Result.Held(new HeldRecord(leader, block));
         }
         if (marked || block.released()) {
             // Between exclusive and shared, or on the way out.

@@ -552,11 +552,12 @@ final class Resources {
         } else if (result instanceof PaxosAdopt.Result.Proposed) {
             undetermined(hold);
         } else if (result instanceof PaxosAdopt.Result.HalfReleased half) {
-            if (hold.mode == LeaseMode.EXCLUSIVE) {
-                undetermined(hold); // a release is asked for only when the user is gone
-            } else {
+            if (half.held().mode() == LeaseMode.SHARED) {
+                // Whatever the local record says: a user that lives counts on the mark.
                 hold.record(half.held());
                 adoptShared(hold, 0);
+            } else {
+                undetermined(hold); // a release is asked for only when the user is gone
             }
         } else if (result instanceof PaxosAdopt.Result.Unconfirmed unconfirmed) {
             decline(hold, unconfirmed.leader().writer(), 0);

@@ -75,7 +75,11 @@ public final class PaxosHandOver {
                 && leader.lver() > held.leader().lver()) {
             return Step.end(new Result.Given(leader));
         }
-        if (!leader.equals(held.leader())) {
+        // Not the very record: a host that raced with our acquire may have written the same owner once more.
+        boolean stillOurs = !leader.isFree()
+                && leader.owner().equals(context.me())
+                && leader.lver() == held.leader().lver();
+        if (!stillOurs) {
             return Step.end(new Result.NotOurs(LeaseFault.LEADER_CHANGED, "the leader now says " + leader));
         }
         if (begun) {

@@ -34,6 +34,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -65,6 +66,30 @@ class LeaseEngineTest {
         leases = Files.createDirectory(dir.resolve("leases"));
         a = Machine.at(leases, dir.resolve("a"));
         b = Machine.at(leases, dir.resolve("b"));
+    }
+
+    // ---- several lockspaces
+
+    @Test
+    void aLockspaceThatHangsTakesNoOtherOneWithIt() throws IOException {
+        AtomicReference<FaultyStore> hanging = new AtomicReference<>();
+        Path elsewhere = Files.createDirectory(dir.resolve("elsewhere"));
+        try (LiveHost one = a.through(store -> {
+                            hanging.set(new FaultyStore(store, LS, LAYOUT.noteOffset()));
+                            return hanging.get();
+                        })
+                        .member();
+                LiveHost two = Machine.at(elsewhere, dir.resolve("a2")).member()) {
+            one.acquire(R1);
+            two.acquire(R1);
+            hanging.get().hangLockspace();
+            one.awaitEvent("lost TIMED_OUT");
+            assertThat(two.events).containsExactly("joined " + two.owner());
+            assertThat(two.engine.view().renewedAgo().orElseThrow())
+                    .isLessThan(two.engine.timeouts().renewalWarning());
+            assertThat(two.engine.view().held()).containsOnlyKeys(R1);
+            hanging.get().release();
+        }
     }
 
     // ---- join and leave

@@ -380,8 +380,8 @@ final class Resources {
         retry(hold, tries, () -> runDowngrade(hold, answer, tries + 1));
     }
 
-    /** A conversion has come to an end: the hold is a hold again, or goes if its user has gone meanwhile. */
-    private void settled(Hold hold) {
+    /** A conversion or a hand-over has left us the hold: it is one again, or goes if its user has gone meanwhile. */
+    void settled(Hold hold) {
         synchronized (holds) {
             hold.state = State.HELD;
             try {
@@ -416,7 +416,7 @@ final class Resources {
             }
             switch (hold.state) {
                 case HELD, CARRIED_OVER -> beginRelease(hold);
-                case CONVERTING -> hold.users.clear();
+                case CONVERTING, GIVING -> hold.users.clear();
                 case GIVEN -> {
                     hold.state = State.UNDETERMINED;
                     hold.operations.execute(() -> resolve(hold, 0));
@@ -447,8 +447,8 @@ final class Resources {
             retry(hold, tries, () -> runRelease(hold, tries + 1));
             return;
         }
-        drop(hold);
-        hold.released.complete(
+        drop(
+                hold,
                 result instanceof PaxosRelease.Result.NotOurs notOurs
                         ? new ReleaseResult.NotOurs(notOurs.fault(), notOurs.why())
                         : new ReleaseResult.Released());
@@ -491,8 +491,7 @@ final class Resources {
             }
             runRelease(hold, 0);
         } else if (result instanceof PaxosAcquire.Result.Held) {
-            drop(hold); // another host has it for certain
-            hold.released.complete(new ReleaseResult.Released());
+            drop(hold, new ReleaseResult.Released()); // another host has it for certain
         } else {
             retry(hold, tries, () -> resolve(hold, tries + 1));
         }
@@ -590,8 +589,7 @@ final class Resources {
             hold.released.complete(new ReleaseResult.CannotTell(failed.fault(), failed.why()));
             retry(hold, tries, () -> decline(hold, giver, tries + 1));
         } else {
-            drop(hold);
-            hold.released.complete(new ReleaseResult.Released());
+            drop(hold, new ReleaseResult.Released());
         }
     }
 
@@ -605,6 +603,11 @@ final class Resources {
     }
 
     void drop(Hold hold) {
+        drop(hold, new ReleaseResult.NotOurs(LeaseFault.NOT_OWNER, "it is not this host's any more"));
+    }
+
+    /** @param end for those who wait for its release */
+    private void drop(Hold hold, ReleaseResult end) {
         synchronized (holds) {
             holds.remove(hold.resource, hold);
             try {
@@ -613,6 +616,7 @@ final class Resources {
                 // A name too many in the local record costs a successor one look at that resource, no more.
             }
         }
+        hold.released.complete(end);
     }
 
     /** Under the lock of {@link #holds}, so that records are written in the order of events. The file is in memory. */
@@ -652,11 +656,12 @@ final class Resources {
 
     /** Its user may be running. */
     private static boolean isInUse(Hold hold) {
-        return switch (hold.state) {
-            case HELD, CARRIED_OVER, CONVERTING, GIVING -> true;
-            case UNDETERMINED -> hold.mode == LeaseMode.SHARED && hold.hasRecord();
-            default -> false;
-        };
+        return !hold.users.isEmpty()
+                && switch (hold.state) {
+                    case HELD, CARRIED_OVER, CONVERTING, GIVING -> true;
+                    case UNDETERMINED -> hold.mode == LeaseMode.SHARED && hold.hasRecord();
+                    default -> false;
+                };
     }
 
     /** Exclusive holds, with what they are held for. */

@@ -94,10 +94,8 @@ final class Transfers {
                     new HandOverResult.Given(hold.partner(), given.leader().lver()));
             watch(hold);
         } else if (result instanceof PaxosHandOver.Result.Kept kept) {
-            table.withHold(hold.resource, same -> {
-                hold.recordStale = true; // a ballot may have been run
-                return hold.state = State.HELD;
-            });
+            hold.recordStale = true; // a ballot may have been run
+            table.settled(hold);
             answer.complete(new HandOverResult.Kept(kept.fault(), kept.why()));
         } else if (result instanceof PaxosHandOver.Result.NotOurs notOurs) {
             table.drop(hold);

@@ -3,6 +3,7 @@ package io.vmguard.lease.engine;
 
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.HostStatus;
+import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
@@ -45,6 +46,7 @@ final class LiveHost implements AutoCloseable {
     static final Duration SOON = Duration.ofSeconds(20);
 
     final List<String> events = new CopyOnWriteArrayList<>();
+    final List<String> hostEvents = new CopyOnWriteArrayList<>();
     final LeaseEngine engine;
     final Path recordFile;
     final Path lockFile;
@@ -183,8 +185,12 @@ final class LiveHost implements AutoCloseable {
     }
 
     static <R> R answer(Future<R> future) {
+        return answer(future, SOON);
+    }
+
+    static <R> R answer(Future<R> future, Duration limit) {
         try {
-            return future.get(SOON.toSeconds(), TimeUnit.SECONDS);
+            return future.get(limit.toSeconds(), TimeUnit.SECONDS);
         } catch (ExecutionException | TimeoutException e) {
             throw new AssertionError("no answer", e);
         } catch (InterruptedException e) {
@@ -248,6 +254,11 @@ final class LiveHost implements AutoCloseable {
         @Override
         public void joinFailed(LeaseFault fault, String why) {
             events.add("joinFailed " + fault + " " + why);
+        }
+
+        @Override
+        public void hostChanged(HostView host) {
+            hostEvents.add(host.owner() + " " + host.status());
         }
 
         @Override

@@ -8,9 +8,12 @@ import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.GuardSettings;
 import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
+import io.vmguard.agent.hook.UpkeepHandler;
 import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.systemd.ReadinessSocket;
+import io.vmguard.agent.upkeep.AuditLog;
+import io.vmguard.agent.upkeep.Upkeep;
 import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
@@ -20,9 +23,11 @@ import io.vmguard.lease.Owner;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.LinuxClock;
+import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.engine.EngineSettings;
 import io.vmguard.lease.engine.HostIdentity;
 import io.vmguard.lease.engine.LeaseEngine;
+import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import java.io.IOException;
 import java.security.SecureRandom;
@@ -105,9 +110,17 @@ final class AgentDaemon implements AutoCloseable {
                 lookups);
         relay.guard = guard;
         StatusSource status = new StatusSource(config, identity, engine, hypervisor, guard, clock);
+        Upkeep upkeep = new Upkeep(
+                engine,
+                engine,
+                new LeaseInspector(new ReadOnlyDirectory(config.leaseDir(), clock)),
+                new AuditLog(config.stateDir().resolve("audit.log"), clock),
+                clock,
+                identity.nodeName());
         this.server = new HookServer(
                 config.socket(),
                 config.socketGroup(),
+                new UpkeepHandler(upkeep),
                 new HookHandler(guard, volumes, status, observe, config.hookTimeout()));
     }
 

@@ -6,12 +6,17 @@ import io.vmguard.agent.cli.HostsCommand;
 import io.vmguard.agent.cli.LeaseCommand;
 import io.vmguard.agent.cli.LeaseTools;
 import io.vmguard.agent.cli.StatusCommand;
+import io.vmguard.lease.device.linux.LeaseDirectory;
 import io.vmguard.lease.device.linux.LinuxClock;
 import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.inspect.LeaseInspector;
+import io.vmguard.lease.inspect.LockspaceMaker;
 import io.vmguard.lease.time.WrapsThePlatform;
+import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -83,10 +88,13 @@ public final class Main implements Runnable {
     private static LeaseTools leaseTools() {
         LinuxClock clock = new LinuxClock();
         CountDownLatch never = new CountDownLatch(1);
+        Function<Path, LeaseInspector> inspectors = dir -> new LeaseInspector(new ReadOnlyDirectory(dir, clock));
         return new LeaseTools(
-                dir -> new LeaseInspector(new ReadOnlyDirectory(dir, clock)),
+                inspectors,
+                dir -> new LockspaceMaker(inspectors.apply(dir), new LeaseDirectory(dir, clock, new SecureRandom())),
                 clock,
-                pause -> never.await(pause.toMillis(), TimeUnit.MILLISECONDS));
+                pause -> never.await(pause.toMillis(), TimeUnit.MILLISECONDS),
+                System.getenv().getOrDefault("SUDO_USER", ""));
     }
 
     @Override

@@ -45,7 +45,8 @@ class LayersTest {
                 "systemd            |",
                 "status             | derive",
                 "guard              | derive domain hypervisor process lease lease.time HostName",
-                "hook               | derive domain guard status",
+                "upkeep             | lease lease.inspect lease.time",
+                "hook               | derive domain guard status upkeep lease",
                 "cli                | config derive domain hook status lease lease.inspect lease.time HostName",
             })
     void eachPackageKnowsOnlyWhatItNeeds(String name, String others) {

@@ -51,6 +51,18 @@ class LayersTest {
         mayKnow(ROOT + ".device.linux", ROOT, ROOT + ".step", ROOT + ".time", ROOT + ".device");
     }
 
+    @Test
+    void theInspectorKnowsNoEngineAndNoPlatform() {
+        mayKnow(
+                ROOT + ".inspect",
+                ROOT,
+                ROOT + ".ondisk",
+                ROOT + ".step",
+                ROOT + ".time",
+                ROOT + ".delta",
+                ROOT + ".device");
+    }
+
     /** In {@code pack} itself, not below it. */
     private static void mayKnow(String pack, String... others) {
         String[] known = new String[others.length + 1];

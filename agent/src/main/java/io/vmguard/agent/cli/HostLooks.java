@@ -29,7 +29,7 @@ record HostLooks(String seen, List<StatusReport.Host> hosts) {
     private static final Duration BETWEEN_LOOKS = Duration.ofSeconds(1);
 
     /** The agent's table, if it runs and is a member of this very lockspace. */
-    private static Optional<HostLooks> ofAgent(DirectoryOptions.Place place) {
+    static Optional<HostLooks> ofAgent(DirectoryOptions.Place place) {
         try {
             StatusReport report = StatusCommand.parse(new AgentClient(place.socket(), AGENT_LIMIT).get("/v1/status"));
             boolean same = report.lockspace().name().equals(place.lockspace())

@@ -24,9 +24,12 @@ public final class LeaseCommand implements Runnable {
     /** With all its subcommands. */
     public static CommandLine commandLine(LeaseTools tools) {
         CommandLine line = new CommandLine(new LeaseCommand());
+        line.addSubcommand(new LeaseInitCommand(tools));
         line.addSubcommand(new LeaseListCommand(tools));
         line.addSubcommand(new LeaseShowCommand(tools));
         line.addSubcommand(new LeaseDumpCommand(tools));
+        line.addSubcommand(new LeaseGcCommand(tools));
+        line.addSubcommand(new LeaseReleaseCommand(tools));
         return line;
     }
 

@@ -14,10 +14,13 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Asks a running agent. HTTP/1.0, so that the end of the reply is the end of the stream. */
 public final class AgentClient {
     private static final int MAX_REPLY_BYTES = 16 << 20;
+    private static final Pattern STATUS = Pattern.compile("HTTP/1\\.[01] ([0-9]{3}) ");
 
     private final Path socket;
     private final Duration limit;
@@ -28,16 +31,41 @@ public final class AgentClient {
     }
 
     /**
+     * What the agent answered.
+     *
+     * @param status of HTTP
+     */
+    public record Reply(int status, String body) {}
+
+    /**
      * @param path of the request
      * @return the body of a 200
      * @throws IOException with a sentence for people, if there is no such answer within the limit
      */
     public String get(String path) throws IOException {
+        String reply = ask("GET " + path + " HTTP/1.0\r\nHost: vmguard\r\n\r\n");
+        if (parse(reply).status() != 200) {
+            throw new IOException("the agent says " + reply.lines().findFirst().orElse(""));
+        }
+        return parse(reply).body();
+    }
+
+    /**
+     * Asks for something to be done.
+     *
+     * @param path with its query, encoded
+     * @throws IOException with a sentence for people, if there is no complete answer within the limit: it may be done all the same
+     */
+    public Reply post(String path) throws IOException {
+        return parse(ask("POST " + path + " HTTP/1.0\r\nHost: vmguard\r\nContent-Length: 0\r\n\r\n"));
+    }
+
+    private String ask(String request) throws IOException {
         CompletableFuture<String> reply = new CompletableFuture<>();
         // A socket of a killed agent can accept and never answer: the wait is bounded here.
         Thread thread = new Thread(() -> {
             try {
-                reply.complete(exchange("GET " + path + " HTTP/1.0\r\nHost: vmguard\r\n\r\n"));
+                reply.complete(exchange(request));
             } catch (IOException e) {
                 reply.completeExceptionally(e);
             }
@@ -45,7 +73,7 @@ public final class AgentClient {
         thread.setDaemon(true);
         thread.start();
         try {
-            return body(reply.get(limit.toMillis(), TimeUnit.MILLISECONDS));
+            return reply.get(limit.toMillis(), TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
             throw new IOException("no answer within " + limit.toMillis() / 1000.0 + " s", e);
         } catch (ExecutionException e) {
@@ -74,14 +102,12 @@ public final class AgentClient {
         }
     }
 
-    private static String body(String reply) throws IOException {
+    private static Reply parse(String reply) throws IOException {
         int end = reply.indexOf("\r\n\r\n");
-        if (!reply.startsWith("HTTP/1.") || end < 0) {
+        Matcher status = STATUS.matcher(reply);
+        if (!status.lookingAt() || end < 0) {
             throw new IOException("the answer is not HTTP");
         }
-        if (!reply.startsWith(" 200 ", 8)) {
-            throw new IOException("the agent says " + reply.lines().findFirst().orElse(""));
-        }
-        return reply.substring(end + 4);
+        return new Reply(Integer.parseInt(status.group(1)), reply.substring(end + 4));
     }
 }

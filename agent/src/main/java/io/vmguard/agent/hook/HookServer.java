@@ -11,6 +11,7 @@ import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
+import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
 import org.eclipse.jetty.server.Server;
@@ -33,7 +34,8 @@ public final class HookServer implements AutoCloseable {
     private final Path socket;
     private final Optional<String> group;
 
-    public HookServer(Path socket, Optional<String> group, HookHandler handler) {
+    /** @param upkeep is asked first; the hooks' handler answers everything that it leaves */
+    public HookServer(Path socket, Optional<String> group, UpkeepHandler upkeep, HookHandler hooks) {
         this.socket = socket;
         this.group = group;
         QueuedThreadPool threads = new QueuedThreadPool(MAX_THREADS, MIN_THREADS);
@@ -50,8 +52,8 @@ public final class HookServer implements AutoCloseable {
         connector.setAcceptQueueSize(MAX_THREADS);
         connector.setIdleTimeout(IDLE.toMillis());
         server.addConnector(connector);
-        server.setHandler(handler);
-        server.setErrorHandler(handler::answerError);
+        server.setHandler(new Handler.Sequence(upkeep, hooks));
+        server.setErrorHandler(hooks::answerError);
         server.setStopTimeout(0);
     }
 

@@ -11,15 +11,13 @@ import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.SampleReport;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.Owner;
-import io.vmguard.lease.device.linux.LinuxClock;
-import io.vmguard.lease.device.linux.ReadOnlyDirectory;
-import io.vmguard.lease.inspect.LeaseInspector;
+import io.vmguard.lease.inspect.LeaseInspector.Depth;
+import io.vmguard.lease.inspect.LockspaceInspection;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.testing.BuiltDirectory;
 import io.vmguard.lease.testing.UnderTarget;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,8 +29,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import picocli.CommandLine;
 
 /** What {@code vmguard hosts} and {@code vmguard lease list, show, dump} print and return, on real files and against a canned agent. */
 @Timeout(60)
@@ -68,18 +66,9 @@ class LeaseCommandTest {
     private int run(String... arguments) throws IOException {
         Path config =
                 Files.writeString(run.resolve("vmguard.yaml"), "lease_dir: " + dir + "\nsocket: " + socket + "\n");
-        LeaseTools tools = new LeaseTools(
-                where -> new LeaseInspector(new ReadOnlyDirectory(where, new LinuxClock())), clock, this::pause);
         List<String> all = new ArrayList<>(List.of(arguments));
         all.addAll(List.of("--config", config.toString()));
-        CommandLine line =
-                new CommandLine(CommandLine.Model.CommandSpec.create().name("vmguard"));
-        line.addSubcommand(new HostsCommand(tools));
-        line.addSubcommand(LeaseCommand.commandLine(tools));
-        return line.setOut(new PrintWriter(out))
-                .setErr(new PrintWriter(err, true))
-                .setCaseInsensitiveEnumValuesAllowed(true)
-                .execute(all.toArray(String[]::new));
+        return TestTools.run(clock, this::pause, out, err, all.toArray(String[]::new));
     }
 
     private void pause(Duration duration) {
@@ -96,31 +85,9 @@ class LeaseCommandTest {
         }
     }
 
-    /** Of an agent with this lease directory; its host 2 has been silent for 91 s. */
+    /** Its host 2 has been silent for 91 s. */
     private StatusReport agent() {
-        StatusReport sample = SampleReport.of(true);
-        StatusReport.LockspaceStatus space = sample.lockspace();
-        return new StatusReport(
-                1,
-                sample.agent(),
-                true,
-                new StatusReport.LockspaceStatus(
-                        space.name(),
-                        dir.toString(),
-                        space.state(),
-                        space.detail(),
-                        space.hostId(),
-                        space.generation(),
-                        space.hostName(),
-                        space.ioTimeoutSeconds(),
-                        space.renewedSecondsAgo(),
-                        space.lostInSeconds(),
-                        space.hostDeadSeconds(),
-                        space.undetermined()),
-                sample.libvirt(),
-                sample.hosts(),
-                sample.domains(),
-                sample.warnings());
+        return SampleReport.in(dir.toString());
     }
 
     private JsonNode json() {
@@ -301,6 +268,98 @@ class LeaseCommandTest {
     void aFileThatIsNotThereIsTwo() throws IOException {
         assertThat(run("lease", "dump", "nothing")).isEqualTo(2);
         assertThat(err).hasToString("vmguard: " + dir + "/nothing: no such file\n");
+    }
+
+    // ---- init
+
+    @ParameterizedTest
+    @CsvSource({"512, 1M, 2000", "4096, 1M, 250", "4096, 2M, 500", "4096, 4M, 1000", "4096, 8M, 2000"})
+    void initMakesALockspaceOfEveryGeometry(String sector, String area, int hosts) throws IOException {
+        Files.delete(dir.resolve("__LIBVIRT__DISKS__"));
+        assertThat(run(
+                        "lease",
+                        "init",
+                        "--sector",
+                        sector,
+                        "--area",
+                        area,
+                        "--io-timeout",
+                        "2s",
+                        "--watchdog-timeout",
+                        "10s"))
+                .isZero();
+        assertThat(out)
+                .hasToString(
+                        "made lockspace __LIBVIRT__DISKS__ in " + dir + ": " + sector + "-byte sectors in areas of "
+                                + area.charAt(0) + " MiB for " + hosts + " hosts, leases for " + Math.min(254, hosts)
+                                + " hosts; a silent host is dead after 26 s\n");
+        LockspaceInspection made = TestTools.inspector(dir)
+                .inspect(Depth.HOLDERS)
+                .lockspace("__LIBVIRT__DISKS__")
+                .orElseThrow();
+        assertThat(made.findings()).isEmpty();
+        assertThat(made.geometry().maxHosts()).isEqualTo(hosts);
+        assertThat(made.ioTimeoutSeconds()).isEqualTo(2);
+        assertThat(made.watchdog()).contains(Duration.ofSeconds(10));
+        assertThat(made.resourceHosts()).contains(Math.min(254, hosts));
+    }
+
+    @Test
+    void initOverwritesNothing() throws IOException {
+        byte[] before = Files.readAllBytes(dir.resolve("__LIBVIRT__DISKS__"));
+        assertThat(run("lease", "init")).isEqualTo(1);
+        assertThat(err.toString()).startsWith("vmguard: not made: " + dir + "/__LIBVIRT__DISKS__ exists.");
+        assertThat(dir.resolve("__LIBVIRT__DISKS__")).hasBinaryContent(before);
+    }
+
+    @Test
+    void initDoesNotPutALockspaceBesideLeasesOfAnEarlierOne() throws IOException {
+        Files.delete(dir.resolve("__LIBVIRT__DISKS__"));
+        built.resource("untouched")
+                .resource("used")
+                .leader("used", edit -> edit.owner(new Owner(3, 9)).lver(2));
+        assertThat(run("lease", "init")).isEqualTo(1);
+        assertThat(err.toString())
+                .startsWith(
+                        "vmguard: not made: " + dir
+                                + " holds 1 leases of an earlier lockspace __LIBVIRT__DISKS__, the first of "
+                                + "them used, last held by host id 3 in generation 9. In a new lockspace host ids begin at generation 1")
+                .contains("bring it back");
+        assertThat(dir.resolve("__LIBVIRT__DISKS__")).doesNotExist();
+        Files.delete(dir.resolve("used"));
+        built.resource("half").block("half", 1000, DiskBlock.entering(1000, 1));
+        assertThat(run("lease", "init")).as("a ballot that came to nothing").isEqualTo(1);
+        Files.delete(dir.resolve("half"));
+        assertThat(run("lease", "init", "--sector", "4096"))
+                .as("leases of another geometry")
+                .isEqualTo(1);
+        assertThat(run("lease", "init", "--json")).isZero();
+        assertThat(json().get("made").asText()).isEqualTo(dir + "/__LIBVIRT__DISKS__");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "--sector 1024",
+                "--area 2M",
+                "--area 3M --sector 4096",
+                "--io-timeout 0s",
+                "--io-timeout 300s",
+                "--watchdog-timeout 5s"
+            })
+    void initKnowsTheLimits(String options) throws IOException {
+        Files.delete(dir.resolve("__LIBVIRT__DISKS__"));
+        assertThat(run(("lease init " + options).split(" "))).isEqualTo(2);
+        assertThat(err.toString().lines()).hasSize(1);
+        assertThat(dir.resolve("__LIBVIRT__DISKS__")).doesNotExist();
+    }
+
+    @Test
+    void initMakesNoLeasesForMoreHostsThanFit() throws IOException {
+        Files.delete(dir.resolve("__LIBVIRT__DISKS__"));
+        assertThat(run("lease", "init", "--sector", "4096", "--max-hosts", "300"))
+                .isEqualTo(1);
+        assertThat(err).hasToString("vmguard: not made: 300 hosts do not fit: there is room for 1 to 250\n");
     }
 
     // ---- wrong usage

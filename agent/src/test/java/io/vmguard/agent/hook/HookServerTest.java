@@ -14,10 +14,15 @@ import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.FakeHypervisor;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcesses;
+import io.vmguard.agent.testing.FakeUpkeep;
 import io.vmguard.agent.testing.SampleReport;
 import io.vmguard.agent.testing.TestDomain;
+import io.vmguard.agent.upkeep.AuditLog;
+import io.vmguard.agent.upkeep.Upkeep;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.device.linux.ReadOnlyDirectory;
+import io.vmguard.lease.inspect.LeaseInspector;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.URLEncoder;
@@ -89,6 +94,16 @@ class HookServerTest {
         return guard;
     }
 
+    private UpkeepHandler upkeep() {
+        return new UpkeepHandler(new Upkeep(
+                lockspace,
+                new FakeUpkeep(),
+                new LeaseInspector(new ReadOnlyDirectory(dir, clock)),
+                new AuditLog(dir.resolve("audit.log"), clock),
+                clock,
+                "node-a"));
+    }
+
     private HookServer server(boolean observe) throws IOException {
         DomainGuard guard = guard(observe);
         guard.start();
@@ -99,7 +114,7 @@ class HookServerTest {
     private HookServer serve(DomainGuard guard, boolean observe, Duration answerLimit) throws IOException {
         HookHandler handler =
                 new HookHandler(guard, TestDomain.NO_POOLS, () -> SampleReport.of(true), observe, answerLimit);
-        HookServer server = new HookServer(socket, Optional.empty(), handler);
+        HookServer server = new HookServer(socket, Optional.empty(), upkeep(), handler);
         server.start();
         open.add(server);
         open.add(guard);
@@ -576,6 +591,7 @@ class HookServerTest {
         HookServer server = new HookServer(
                 socket,
                 Optional.empty(),
+                upkeep(),
                 new HookHandler(guard(false), TestDomain.NO_POOLS, () -> SampleReport.of(true), false, ANSWER_LIMIT));
         assertThatThrownBy(server::start)
                 .isInstanceOf(IOException.class)
@@ -587,6 +603,7 @@ class HookServerTest {
         HookServer server = new HookServer(
                 socket,
                 Optional.of("no-such-group"),
+                upkeep(),
                 new HookHandler(guard(false), TestDomain.NO_POOLS, () -> SampleReport.of(true), false, ANSWER_LIMIT));
         open.add(server);
         assertThatThrownBy(server::start).isInstanceOf(IOException.class).hasMessageContaining("no-such-group");

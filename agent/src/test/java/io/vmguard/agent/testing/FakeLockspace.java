@@ -44,6 +44,7 @@ public final class FakeLockspace implements Lockspace {
     private final Map<LeaseName, LeaseNote> held = new LinkedHashMap<>();
     private final Set<LeaseName> carried = new HashSet<>();
     private final Map<LeaseName, AcquireResult> answers = new HashMap<>();
+    private final List<HostView> others = new ArrayList<>();
     private final List<Asked> asked = new ArrayList<>();
     private final List<LeaseName> releases = new ArrayList<>();
     private Consumer<LeaseName> onRelease = resource -> {};
@@ -61,6 +62,12 @@ public final class FakeLockspace implements Lockspace {
     private LockspaceListener listener;
 
     // ---- what the test does
+
+    /** How this host sees another one from now on. */
+    public synchronized void sees(HostView other) {
+        others.removeIf(host -> host.owner().hostId() == other.owner().hostId());
+        others.add(other);
+    }
 
     /** Who is told of transitions. */
     public synchronized void listener(LockspaceListener told) {
@@ -244,17 +251,16 @@ public final class FakeLockspace implements Lockspace {
                 member ? Optional.of(Duration.ofSeconds(3)) : Optional.empty(),
                 member ? Optional.of(Duration.ofSeconds(77)) : Optional.empty(),
                 detail,
-                member
-                        ? List.of(new HostView(
-                                owner(),
-                                HOST_NAME,
-                                HostStatus.LIVE,
-                                Optional.of(Duration.ofSeconds(3)),
-                                Optional.empty(),
-                                true))
-                        : List.of(),
+                member ? hosts() : List.of(),
                 uses(),
                 List.of());
+    }
+
+    private List<HostView> hosts() {
+        List<HostView> hosts = new ArrayList<>(others);
+        hosts.add(new HostView(
+                owner(), HOST_NAME, HostStatus.LIVE, Optional.of(Duration.ofSeconds(3)), Optional.empty(), true));
+        return hosts;
     }
 
     private Map<LeaseName, LeaseUse> uses() {

@@ -10,13 +10,22 @@ public final class SampleReport {
 
     /** @param ready whether it is of an agent that can grant starts */
     public static StatusReport of(boolean ready) {
+        return of(ready, "/var/lib/vmguard/leases");
+    }
+
+    /** Of an agent that is a member in this lease directory. */
+    public static StatusReport in(String dir) {
+        return of(true, dir);
+    }
+
+    private static StatusReport of(boolean ready, String dir) {
         return new StatusReport(
                 1,
                 new StatusReport.Agent("0.1.0", 4711, "enforce", "node-a", 3725, 12, 3),
                 ready,
                 new StatusReport.LockspaceStatus(
                         "__LIBVIRT__DISKS__",
-                        "/var/lib/vmguard/leases",
+                        dir,
                         ready ? "member" : "joining",
                         ready ? "" : "no such directory: /var/lib/vmguard/leases",
                         ready ? 1L : null,

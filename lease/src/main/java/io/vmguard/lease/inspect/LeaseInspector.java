@@ -199,17 +199,8 @@ public final class LeaseInspector {
     }
 
     private ResourceSighting closed(LeaseFiles.Entry entry, Finding finding) {
-        return new ResourceSighting(
-                entry,
-                finding.file(),
-                entry.regular() ? State.CORRUPT : State.FOREIGN,
-                Optional.empty(),
-                Optional.empty(),
-                false,
-                List.of(),
-                Optional.empty(),
-                Optional.empty(),
-                List.of(finding));
+        return ResourceSighting.without(
+                entry, finding.file(), entry.regular() ? State.CORRUPT : State.FOREIGN, List.of(finding));
     }
 
     private static <T> T outcome(Future<T> future) throws IOException {

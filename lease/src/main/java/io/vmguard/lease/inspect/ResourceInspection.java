@@ -16,6 +16,7 @@ import java.util.Optional;
  * @param owner whom the leader names, holding or not; empty if nobody ever had it
  * @param sharers hosts with a mark of sharing it, also those whose marks count no more
  * @param note who uses it, if somebody does and said so
+ * @param untouched nobody ever had it or tried to: as made, and every disk block that was looked at is empty
  * @param request the latest one; empty if there never was one or it was not looked at
  * @param findings what is wrong with it
  */
@@ -28,6 +29,7 @@ public record ResourceInspection(
         Optional<Holder> owner,
         List<Holder> sharers,
         Optional<LeaseNote> note,
+        boolean untouched,
         Optional<Request> request,
         List<Finding> findings) {
 

@@ -35,6 +35,7 @@ final class ResourceReader {
     private final List<Finding> findings = new ArrayList<>();
     private final List<Owner> marks = new ArrayList<>();
     private boolean ownerReleased;
+    private boolean balloted;
 
     private ResourceReader(
             Look look, Function<String, Optional<LockspaceInspection>> lockspaces, LeaseInspector.Depth depth) {
@@ -78,17 +79,7 @@ final class ResourceReader {
     }
 
     private ResourceSighting without(State state) {
-        return new ResourceSighting(
-                look.entry(),
-                look.path(),
-                state,
-                Optional.empty(),
-                Optional.empty(),
-                false,
-                List.of(),
-                Optional.empty(),
-                Optional.empty(),
-                findings);
+        return ResourceSighting.without(look.entry(), look.path(), state, findings);
     }
 
     private ResourceSighting resource() {
@@ -158,6 +149,7 @@ final class ResourceReader {
                 ownerReleased,
                 marks,
                 used ? note(record, layout) : Optional.empty(),
+                record.lver() == 0 && record.owner().generation() == 0 && !balloted,
                 request,
                 findings);
     }
@@ -253,6 +245,7 @@ final class ResourceReader {
             Decoded<DiskBlock> decoded = DiskBlock.decode(area, (int) layout.diskBlockOffset(id));
             if (decoded instanceof Decoded.Valid<DiskBlock> valid) {
                 DiskBlock block = valid.value();
+                balloted |= block.mbal() != 0;
                 if (block.shared() && block.sharedGeneration() != 0) {
                     marks.add(new Owner(id, block.sharedGeneration()));
                 }

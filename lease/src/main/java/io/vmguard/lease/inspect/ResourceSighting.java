@@ -39,8 +39,25 @@ record ResourceSighting(
         boolean ownerReleased,
         List<Owner> marks,
         Optional<LeaseNote> note,
+        boolean untouched,
         Optional<Request> request,
         List<Finding> findings) {
+
+    /** Of a file without a sound leader. */
+    static ResourceSighting without(LeaseFiles.Entry entry, String path, State state, List<Finding> findings) {
+        return new ResourceSighting(
+                entry,
+                path,
+                state,
+                Optional.empty(),
+                Optional.empty(),
+                false,
+                List.of(),
+                Optional.empty(),
+                false,
+                Optional.empty(),
+                findings);
+    }
 
     /** @param lockspace as read after this sighting; empty if it is not there */
     ResourceInspection judge(Optional<LockspaceInspection> lockspace) {
@@ -63,6 +80,7 @@ record ResourceSighting(
                 holder,
                 sharers,
                 note,
+                untouched,
                 request,
                 List.copyOf(all));
     }

@@ -31,12 +31,16 @@ public final class HostTable {
         this.timeouts = timeouts;
     }
 
-    /** Looks at every slot of a lockspace just read. */
-    public void update(byte[] area, long nowNanos) {
+    /**
+     * Looks at every slot of a lockspace just read.
+     *
+     * @param askedNanos boot clock, before the read: what is found was true at some instant since
+     */
+    public void update(byte[] area, long askedNanos, long nowNanos) {
         Map<Long, HostSighting> next = new TreeMap<>();
         Map<Long, HostSighting> before = sightings;
         for (long id = 1; id <= layout.maxHosts(); id++) {
-            HostSighting sighting = look(area, id, before.get(id), nowNanos);
+            HostSighting sighting = look(area, id, before.get(id), askedNanos, nowNanos);
             if (sighting != null) {
                 next.put(id, sighting);
             }
@@ -45,14 +49,15 @@ public final class HostTable {
         checked = true;
     }
 
-    private @Nullable HostSighting look(byte[] area, long id, @Nullable HostSighting before, long nowNanos) {
+    private @Nullable HostSighting look(
+            byte[] area, long id, @Nullable HostSighting before, long askedNanos, long nowNanos) {
         int offset = (int) layout.deltaOffset(id);
         if (before == null && LeaderRecord.isUnusedDelta(area, offset)) {
             return null; // never used
         }
         Decoded<LeaderRecord> decoded = LeaderRecord.decodeDelta(area, offset, lockspace);
         if (decoded instanceof Decoded.Valid<LeaderRecord> valid) {
-            return sound(valid.value(), before, nowNanos);
+            return sound(valid.value(), before, askedNanos, nowNanos);
         }
         HostSighting base = before != null
                 ? before
@@ -71,7 +76,8 @@ public final class HostTable {
                 false);
     }
 
-    private HostSighting sound(LeaderRecord record, @Nullable HostSighting before, long nowNanos) {
+    /** A change counts from now, silence only until the disk was asked: in between it may have ended. */
+    private HostSighting sound(LeaderRecord record, @Nullable HostSighting before, long askedNanos, long nowNanos) {
         if (before == null) {
             return sighting(record, nowNanos, nowNanos, nowNanos, false);
         }
@@ -81,20 +87,20 @@ public final class HostTable {
         return sighting(
                 record,
                 before.firstCheckNanos(),
-                nowNanos,
+                changed ? nowNanos : askedNanos,
                 changed ? nowNanos : before.lastLiveNanos(),
                 before.everChanged() || changed);
     }
 
     private HostSighting sighting(
-            LeaderRecord record, long firstNanos, long nowNanos, long lastLiveNanos, boolean everChanged) {
+            LeaderRecord record, long firstNanos, long lastCheckNanos, long lastLiveNanos, boolean everChanged) {
         return new HostSighting(
                 record.owner(),
                 record.resourceName(),
                 record.timestamp(),
                 assumedTimeout(record.ioTimeoutSeconds()),
                 firstNanos,
-                nowNanos,
+                lastCheckNanos,
                 lastLiveNanos,
                 everChanged,
                 true);
@@ -124,7 +130,7 @@ public final class HostTable {
      *
      * @return true in every doubt
      */
-    public boolean mayHoldShared(long hostId, long generation, long nowNanos) {
+    public boolean mayHoldShared(long hostId, long generation) {
         HostSighting sighting = sightings.get(hostId);
         if (sighting == null) {
             return true; // never seen: it may have joined after our last look
@@ -138,6 +144,7 @@ public final class HostTable {
         if (sighting.timestamp() == 0 || sighting.owner().generation() > generation) {
             return false;
         }
-        return nowNanos - sighting.lastLiveNanos() <= sighting.deadNanos();
+        // Silent until our last look, not until now: while our own renewals hang, nobody else is any the more dead.
+        return sighting.lastCheckNanos() - sighting.lastLiveNanos() <= sighting.deadNanos();
     }
 }

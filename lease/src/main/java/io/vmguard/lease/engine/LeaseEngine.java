@@ -289,6 +289,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
 
     /** @return false if the membership is lost */
     private boolean renewOnce(Membership current) throws BlockingDriver.Closing {
+        long askedNanos = clock.bootNanos();
         DeltaRenewal.Result result = driver.run(
                 new DeltaRenewal(
                                 settings.lockspace(),
@@ -302,7 +303,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
                         .start(),
                 current.file,
                 current.file);
-        result.area().ifPresent(area -> look(current, area));
+        result.area().ifPresent(area -> look(current, area, askedNanos));
         if (result instanceof DeltaRenewal.Result.Renewed renewed) {
             if (!current.renewed(renewed.record(), renewed.startedNanos())) {
                 loseMembership(current, LeaseFault.TIMED_OUT, "a renewal came through too late");
@@ -326,9 +327,9 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         return !current.isLost();
     }
 
-    private void look(Membership current, byte[] area) {
+    private void look(Membership current, byte[] area, long askedNanos) {
         long nowNanos = clock.bootNanos();
-        current.hosts.update(area, nowNanos);
+        current.hosts.update(area, askedNanos, nowNanos);
         for (HostView host : hosts(current, nowNanos)) {
             HostStatus before = statuses.put(host.owner().hostId(), host.status());
             boolean first = before == null && host.status() == HostStatus.FREE;

@@ -37,8 +37,9 @@ public final class HostWatch {
 
     /** Looks once more; what is found counts from this moment on. */
     public Optional<LockspaceInspection> look() {
+        long askedNanos = clock.bootNanos();
         return inspector.lockspaceArea(lockspace).map(read -> {
-            read.area().ifPresent(area -> tableFor(read.layout()).update(area, clock.bootNanos()));
+            read.area().ifPresent(area -> tableFor(read.layout()).update(area, askedNanos, clock.bootNanos()));
             return read.inspection();
         });
     }

@@ -82,7 +82,6 @@ public final class PaxosAcquire {
     private int shortHolds;
     /** Version for which a proposal of ours is on disk and not known to be decided; 0 = none. */
     private long proposedLver;
-
     /** Takes it exclusively. */
     public PaxosAcquire(ResourceContext context) {
         this(context, Want.EXCLUSIVE);
@@ -114,14 +113,15 @@ public final class PaxosAcquire {
         if (owner.hostId() < 1 || owner.hostId() > context.layout().maxHosts()) {
             return failed(LeaseFault.CHECKSUM, "its owner has the impossible host id " + owner.hostId());
         }
+        long askedNanos = context.clock().bootNanos();
         return context.readDelta(
                 owner.hostId(),
-                delta -> onOwner(look, delta),
+                delta -> onOwner(look, delta, askedNanos),
                 (fault, why) -> failed(fault, "delta lease of its owner, host id " + owner.hostId() + ": " + why));
     }
 
     /** Whether the owner is gone. Silence is counted from our own sightings only, and dead is strictly more than its time. */
-    private Step<Result> onOwner(Look look, LeaderRecord delta) {
+    private Step<Result> onOwner(Look look, LeaderRecord delta, long askedNanos) {
         LeaderRecord leader = look.leader();
         Owner owner = leader.owner();
         boolean left = delta.isFree();
@@ -140,7 +140,7 @@ public final class PaxosAcquire {
         HostSighting sighting = known.get();
         long nowNanos = context.clock().bootNanos();
         boolean renewed = delta.timestamp() != sighting.timestamp();
-        boolean dead = !renewed && nowNanos - sighting.lastLiveNanos() > sighting.deadNanos();
+        boolean dead = !renewed && askedNanos - sighting.lastLiveNanos() > sighting.deadNanos();
         if (dead) {
             return recheckThenBallot(look);
         }
@@ -305,8 +305,7 @@ public final class PaxosAcquire {
         if (!block.shared() || block.sharedGeneration() == 0) {
             return nextSharer(held, others);
         }
-        if (context.hosts()
-                .mayHoldShared(host, block.sharedGeneration(), context.clock().bootNanos())) {
+        if (context.hosts().mayHoldShared(host, block.sharedGeneration())) {
             return giveBack(held, new Owner(host, block.sharedGeneration()));
         }
         return context.write(

@@ -235,7 +235,7 @@ final class SimHost {
         underWay++;
         run(current, machine.start(), sim.resources.get(0), result -> {
             underWay--;
-            result.area().ifPresent(area -> in.hosts.update(area, clock.bootNanos()));
+            result.area().ifPresent(area -> in.hosts.update(area, clock.bootNanos(), clock.bootNanos()));
             if (result instanceof DeltaRenewal.Result.Renewed renewed
                     && in.renewed(renewed.record(), renewed.startedNanos())) {
                 long dueNanos = sim.timeouts.renewalInterval().toNanos() - in.ageNanos();

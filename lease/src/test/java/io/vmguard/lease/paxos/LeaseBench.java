@@ -91,7 +91,7 @@ final class LeaseBench {
 
     /** A host reads the lockspace now, as each renewal does. */
     LeaseBench looks(long id) {
-        table(id).update(disk.area(Step.Area.LOCKSPACE), clock.bootNanos());
+        table(id).update(disk.area(Step.Area.LOCKSPACE), clock.bootNanos(), clock.bootNanos());
         return this;
     }
 

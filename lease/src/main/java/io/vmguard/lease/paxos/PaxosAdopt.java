@@ -56,7 +56,8 @@ public final class PaxosAdopt {
             return new Result.HalfReleased(new HeldRecord(leader, block));
         }
         boolean writtenByUs = leader.writer().hostId() == context.me().hostId();
-        return writtenByUs || block.lver() == leader.lver()
+        // Newer than the leader: held, and a ballot for the next version came to nothing. Its user may live.
+        return writtenByUs || block.lver() >= leader.lver()
                 ? new Result.Held(new HeldRecord(leader, block))
                 : new Result.Unconfirmed(leader);
     }

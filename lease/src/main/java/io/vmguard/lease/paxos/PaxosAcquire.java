@@ -82,6 +82,9 @@ public final class PaxosAcquire {
     private int shortHolds;
     /** Version for which a proposal of ours is on disk and not known to be decided; 0 = none. */
     private long proposedLver;
+    /** The leader names us: by our released flag others know better, but a ballot of ours takes that flag away. */
+    private boolean namesUs;
+
     /** Takes it exclusively. */
     public PaxosAcquire(ResourceContext context) {
         this(context, Want.EXCLUSIVE);
@@ -105,6 +108,7 @@ public final class PaxosAcquire {
             proposedLver = mine.lver(); // by an earlier acquire, perhaps of a process before this one
         }
         Owner owner = leader.owner();
+        namesUs = !leader.isFree() && owner.equals(context.me());
         boolean ours = owner.hostId() == context.me().hostId()
                 && owner.generation() <= context.me().generation();
         if (leader.isFree() || ours) {
@@ -226,8 +230,7 @@ public final class PaxosAcquire {
                 return commit(leader, chosen);
             }
             if (result instanceof Ballot.Result.Failed failed) {
-                return Step.end(
-                        new Result.Failed(failed.fault(), failed.why(), failed.proposed() || proposedLver != 0));
+                return Step.end(new Result.Failed(failed.fault(), failed.why(), failed.proposed() || mayBeOurs()));
             }
             if (((Ballot.Result.Beaten) result).proposed()) {
                 proposedLver = lver;
@@ -354,7 +357,11 @@ public final class PaxosAcquire {
     }
 
     private Step<Result> failed(LeaseFault fault, String why) {
-        return Step.end(new Result.Failed(fault, why, proposedLver != 0));
+        return Step.end(new Result.Failed(fault, why, mayBeOurs()));
+    }
+
+    private boolean mayBeOurs() {
+        return proposedLver != 0 || namesUs;
     }
 
     private static Step<Result> mayHaveWon(LeaseFault fault, String why) {

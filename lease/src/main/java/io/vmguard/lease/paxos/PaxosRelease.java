@@ -45,13 +45,13 @@ public final class PaxosRelease {
         boolean shared = held.mode() == LeaseMode.SHARED;
         return context.writeBlock(
                 held.block().asReleased(),
-                () -> shared ? then.apply(new Result.Released()) : freeLeader(then),
+                () -> shared ? then.apply(new Result.Released()) : freeLeader(true, then),
                 (fault, why) -> shared || fault == LeaseFault.NO_MEMBERSHIP
                         ? then.apply(new Result.Failed(fault, why))
-                        : freeLeader(then)); // the flag helps others sooner; the leader is what counts
+                        : freeLeader(false, then)); // the flag helps others sooner; the leader is what counts
     }
 
-    private <R> Step<R> freeLeader(Function<Result, Step<R>> then) {
-        return new LeaderRelease(context, held.leader()).run(then);
+    private <R> Step<R> freeLeader(boolean flagged, Function<Result, Step<R>> then) {
+        return new LeaderRelease(context, held.leader(), flagged).run(then);
     }
 }

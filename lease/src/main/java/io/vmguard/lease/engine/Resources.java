@@ -491,7 +491,7 @@ final class Resources {
             }
             runRelease(hold, 0);
         } else if (result instanceof PaxosAcquire.Result.Held) {
-            drop(hold, new ReleaseResult.Released()); // another host has it for certain
+            forget(hold); // another host has it for certain
         } else {
             retry(hold, tries, () -> resolve(hold, tries + 1));
         }
@@ -546,8 +546,6 @@ final class Resources {
                 hold.record(held.held());
                 hold.state = State.CARRIED_OVER;
             }
-        } else if (result instanceof PaxosAdopt.Result.NotHeld) {
-            drop(hold);
         } else if (result instanceof PaxosAdopt.Result.Proposed) {
             undetermined(hold);
         } else if (result instanceof PaxosAdopt.Result.HalfReleased half) {
@@ -558,8 +556,8 @@ final class Resources {
             } else {
                 undetermined(hold); // a release is asked for only when the user is gone
             }
-        } else if (result instanceof PaxosAdopt.Result.Unconfirmed unconfirmed) {
-            decline(hold, unconfirmed.leader().writer(), 0);
+        } else if (result instanceof PaxosAdopt.Result.NotHeld || result instanceof PaxosAdopt.Result.Unconfirmed) {
+            forget(hold); // given to us or given back: either way nobody uses it here
         } else {
             retry(hold, tries, () -> runAdopt(hold, tries + 1));
         }
@@ -579,6 +577,15 @@ final class Resources {
         } else {
             retry(hold, tries, () -> adoptShared(hold, tries + 1));
         }
+    }
+
+    /**
+     * Not ours, and nothing is waited for any more: our block says so before we forget it. The other side of a hand-over that came to
+     * nothing may still be about to give it to us, or to give it back, and a host that is handed what it does not wait for would hold
+     * it, unaware, for as long as it lives.
+     */
+    void forget(Hold hold) {
+        decline(hold, membership.owner, 0);
     }
 
     /** What another host has given to us, or is about to, is not wanted: nobody uses it here. */

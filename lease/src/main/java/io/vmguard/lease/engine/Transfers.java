@@ -134,7 +134,8 @@ final class Transfers {
                     (fault, why) -> PaxosHandOver.Progress.UNKNOWN);
             boolean gone = progress == PaxosHandOver.Progress.CONFIRMED || progress == PaxosHandOver.Progress.ELSEWHERE;
             if (gone) {
-                table.drop(hold);
+                table.withHold(hold.resource, same -> hold.state = State.RELEASING);
+                table.forget(hold);
             } else {
                 watch(hold);
             }
@@ -255,7 +256,8 @@ final class Transfers {
             return;
         }
         if (result instanceof PaxosReceive.Result.NotOurs) {
-            table.drop(hold);
+            table.withHold(hold.resource, same -> hold.state = State.RELEASING);
+            table.forget(hold);
         }
         answer.complete(toCaller(hold, result));
     }

@@ -124,13 +124,26 @@ public final class PaxosReceive {
                 return Step.end(new Result.NotOurs(LeaseFault.NOT_OWNER, "given back: " + given.leader()));
             }
             if (result instanceof PaxosHandOver.Result.Kept) {
-                return context.writeBlock(
-                        held.block().asReleased(), () -> notOurs(look.leader()), PaxosReceive::failed);
+                // Looked at anew: the attempt may have changed our block, and a confirmation of ours the leader.
+                return Look.take(context, this::release, PaxosReceive::failed);
             }
             return result instanceof PaxosHandOver.Result.Unknown unknown
                     ? failed(unknown.fault(), unknown.why())
                     : notOurs(look.leader());
         });
+    }
+
+    /** By our flag if the giver signed the leader, by freeing it if we did. */
+    private Step<Result> release(Look look) {
+        if (!isOurs(look.leader())) {
+            return notOurs(look.leader());
+        }
+        HeldRecord held =
+                new HeldRecord(look.leader(), look.block(context, context.me().hostId()));
+        return new PaxosRelease(context, held)
+                .run(result -> result instanceof PaxosRelease.Result.Failed failed
+                        ? failed(failed.fault(), failed.why())
+                        : notOurs(look.leader()));
     }
 
     private boolean isOurs(LeaderRecord leader) {

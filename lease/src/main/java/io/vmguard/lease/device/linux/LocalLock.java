@@ -4,6 +4,7 @@ package io.vmguard.lease.device.linux;
 import com.sun.jna.LastErrorException;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * An exclusive {@code flock(2)} on a local file, for the life of the process.
@@ -13,6 +14,7 @@ import java.util.Optional;
  */
 public final class LocalLock implements AutoCloseable {
     private final int fd;
+    private final AtomicBoolean closed = new AtomicBoolean();
 
     private LocalLock(int fd) {
         this.fd = fd;
@@ -44,6 +46,9 @@ public final class LocalLock implements AutoCloseable {
 
     @Override
     public void close() {
-        Libc.close(fd);
+        // The number of a closed file is the next file's: closed twice, it would be some other file that is closed.
+        if (closed.compareAndSet(false, true)) {
+            Libc.close(fd);
+        }
     }
 }

@@ -9,11 +9,15 @@ import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -27,6 +31,8 @@ import java.util.random.RandomGenerator;
  * the file that host has already handed out leases on.
  */
 public final class LeaseDirectory implements LeaseStore {
+    private static final String CHECK_STORAGE = ". Check the storage and the way to it";
+
     private static final Duration INIT_LIMIT = Duration.ofSeconds(60);
     /** Stock hosts create the file first and fill it later; this long we wait for them. */
     private static final int CREATION_TRIES = 10;
@@ -70,14 +76,14 @@ public final class LeaseDirectory implements LeaseStore {
     private Opened openOnce(Path file, int areaBytes, Supplier<byte[]> fresh, boolean mayCreate) {
         boolean created = false;
         try {
-            if (!Files.isDirectory(directory)) {
+            if (look(directory).filter(BasicFileAttributes::isDirectory).isEmpty()) {
                 return refused(
                         LeaseFault.MISSING,
                         directory,
                         "the lease directory does not exist or is no directory. "
                                 + "Create or mount it, or set lease_dir");
             }
-            if (!Files.exists(file)) {
+            if (look(file).isEmpty()) {
                 if (!mayCreate) {
                     return refused(LeaseFault.MISSING, file, "no such file");
                 }
@@ -105,8 +111,19 @@ public final class LeaseDirectory implements LeaseStore {
             return refused(LeaseFault.IO, file, Libc.text(e.getErrorCode()));
         } catch (CannotInitialise e) {
             return refused(LeaseFault.IO, file, String.valueOf(e.getMessage()));
+        } catch (FileSystemException e) {
+            return refused(LeaseFault.IO, file, e.getReason() + CHECK_STORAGE);
         } catch (IOException e) {
             return refused(LeaseFault.IO, file, e.getClass().getSimpleName() + ": " + e.getMessage());
+        }
+    }
+
+    /** What is there; nothing only if nothing is (INV-9). A storage that does not let us look is another matter, and thrown. */
+    private static Optional<BasicFileAttributes> look(Path path) throws IOException {
+        try {
+            return Optional.of(Files.readAttributes(path, BasicFileAttributes.class));
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
         }
     }
 

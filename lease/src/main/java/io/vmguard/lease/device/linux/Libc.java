@@ -53,6 +53,7 @@ final class Libc {
 
     /** For those that an administrator can do something about. */
     private static final Map<Integer, String> WAYS_OUT = Map.of(
+            EIO, ". Check the storage and the way to it",
             EINVAL, ". Put lease_dir on a file system with direct I/O, such as ext4, xfs or NFS",
             ENOSPC, ". Make room",
             EDQUOT, ". Make room",

@@ -10,7 +10,7 @@ means ok):
   ok         pass everything through
   stall      take every operation and hold it until the text changes
   stallw     the same, for operations that change something
-  delay MS   carry out every operation MS milliseconds late
+  delay MS   carry out every operation MS milliseconds late; a fault that has begun by then befalls it
   delayw MS  the same, for operations that change something
   late MS    fail writes with EIO after MS milliseconds, and carry them out all the same MS milliseconds after that, as
              a path to storage does that is given up with requests in its queue
@@ -85,12 +85,13 @@ class Control:
     def pass_through(self, path, changes):
         """Return when the operation may be carried out; raise the error that it is to fail with."""
         mode, seconds = self.read(path)
-        while mode == "stall" or (mode == "stallw" and changes):
-            time.sleep(POLL_SECONDS)
-            mode, seconds = self.read(path)
         if mode == "delay" or (mode == "delayw" and changes):
             time.sleep(seconds)
-        elif mode == "eio" or (mode == "eiow" and changes):
+            mode, _ = self.read(path)
+        while mode == "stall" or (mode == "stallw" and changes):
+            time.sleep(POLL_SECONDS)
+            mode, _ = self.read(path)
+        if mode == "eio" or (mode == "eiow" and changes):
             raise FuseOSError(errno.EIO)
         elif mode == "enospc" and changes:
             raise FuseOSError(errno.ENOSPC)

@@ -36,6 +36,11 @@ final class ByHand<R> {
         return this;
     }
 
+    /** What it wants to do next. */
+    Step<R> next() {
+        return next;
+    }
+
     /** Carries out the next step. */
     ByHand<R> step() {
         next = carryOut(next);

@@ -26,7 +26,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Rows E1 to E11 and E13 to E15: one owner, whoever asks, holds, leaves, dies or stops in the middle. E12 is in {@code RaceRows}. */
+/** Rows E1 to E11 and E13 to E15: one owner, whoever asks, holds, leaves, dies or stops in the middle. E12 is in {@link RaceRows}. */
 final class ExclusiveRows {
     /** A committed owner that is another than the one who committed it. */
     private static final int COMMITTED_ANOTHER = -245;

@@ -16,6 +16,7 @@ import io.vmguard.lease.device.linux.LinuxClock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.paxos.HeldRecord;
 import io.vmguard.lease.paxos.PaxosAcquire;
+import io.vmguard.lease.paxos.PaxosDowngrade;
 import io.vmguard.lease.paxos.PaxosRelease;
 import io.vmguard.lease.paxos.ResourceContext;
 import io.vmguard.lease.step.IoOutcome;
@@ -24,6 +25,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -95,8 +97,8 @@ final class HandMember implements AutoCloseable {
     }
 
     private void renew() {
-        DeltaRenewal renewal =
-                new DeltaRenewal(lockspace, geometry.layout(), timeouts, clock, record, true, deadlineNanos());
+        DeltaRenewal renewal = new DeltaRenewal(
+                lockspace, geometry.layout(), timeouts, clock, record, true, deadlineNanos(), Set.of());
         DeltaRenewal.Result result = new ByHand<>(lockspaceFile, lockspaceFile, renewal.start()).finish();
         result.area().ifPresent(area -> hosts.update(area, clock.bootNanos()));
         if (result instanceof DeltaRenewal.Result.Renewed renewed) {
@@ -118,6 +120,21 @@ final class HandMember implements AutoCloseable {
         return run(resource, new PaxosAcquire(context(resource)).start());
     }
 
+    /** The conversion of a shared hold to an exclusive one, at its beginning. */
+    ByHand<PaxosAcquire.Result> upgrading(String resource) {
+        return run(resource, new PaxosAcquire(context(resource), PaxosAcquire.Want.UPGRADE).start());
+    }
+
+    /** A shared acquire at its beginning. */
+    ByHand<PaxosAcquire.Result> sharing(String resource) {
+        return run(resource, new PaxosAcquire(context(resource), PaxosAcquire.Want.SHARED).start());
+    }
+
+    /** The conversion of an exclusive hold to a shared one, at its beginning. */
+    ByHand<PaxosDowngrade.Result> downgrading(String resource, HeldRecord held) {
+        return run(resource, new PaxosDowngrade(context(resource), held).start());
+    }
+
     /** A release at its beginning. */
     ByHand<PaxosRelease.Result> releasing(String resource, HeldRecord held) {
         return run(resource, new PaxosRelease(context(resource), held).start());
@@ -132,6 +149,7 @@ final class HandMember implements AutoCloseable {
                 lockspace,
                 new LeaseName(resource),
                 geometry.layout(),
+                geometry.layout().maxHosts(),
                 timeouts,
                 owner(),
                 hosts,
@@ -160,7 +178,7 @@ final class HandMember implements AutoCloseable {
         return step -> step instanceof Step.Read<R>;
     }
 
-    private boolean isBlockWrite(Step<?> step) {
+    boolean isBlockWrite(Step<?> step) {
         return step instanceof Step.Write<?> write
                 && write.offsetBytes() == geometry.layout().diskBlockOffset(owner().hostId());
     }

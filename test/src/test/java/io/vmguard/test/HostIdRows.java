@@ -18,6 +18,8 @@ import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.delta.DeltaJoin;
 import io.vmguard.lease.paxos.PaxosAcquire;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -26,8 +28,9 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 
-/** Rows H1 to H12: who may have a host id, and what an owner does when it is taken from him. H13 and H14 need storage that hangs: {@code StorageFaultsIT}. */
+/** Rows H1 to H12: who may have a host id, and what an owner does when it is taken from him. H13 and H14 need storage that hangs: {@link StorageRows}. */
 final class HostIdRows {
     /** The next renewal, at most 2 T + 1 s away, and room for load. */
     private static final Duration NEXT_RENEWAL = TIMEOUTS.renewalInterval().plusSeconds(3);
@@ -118,7 +121,7 @@ final class HostIdRows {
         String said = us.awaitEvent("joinFailed", TAKEOVER);
         double seconds = site.secondsSince(from);
         assertThat(seconds).isGreaterThan(DEAD_SECONDS);
-        assertThat(said).contains(LeaseFault.RENEW_OWNER.name(), before.get("resource_name"), "another host_id");
+        assertThat(said).contains(LeaseFault.HOST_ID_BUSY.name(), before.get("resource_name"), "another host_id");
 
         Map<String, String> after = stock.hostLeader(STOCK_ID);
         assertThat(after.get("resource_name")).isEqualTo(before.get("resource_name"));
@@ -261,7 +264,7 @@ final class HostIdRows {
         us.join();
         String answer = theirs.awaitEnd(TAKEOVER).output();
         if (answer.contains("done 0")) {
-            us.awaitEvent("joinFailed RENEW_OWNER", TAKEOVER);
+            us.awaitEvent("joinFailed HOST_ID_BUSY", TAKEOVER);
             assertThat(us.member()).isFalse();
             site.saw("stock's; we are told it is busy");
         } else {
@@ -271,19 +274,29 @@ final class HostIdRows {
         }
     }
 
-    private static void oursStartTogether(Site site) {
-        SanlockHost stock = site.stockFounder();
+    private static void oursStartTogether(Site site) throws IOException {
         List<OurHost> hosts = new ArrayList<>();
         for (int i = 0; i < 5; i++) {
             hosts.add(site.open(site.newLocal(), OptionalInt.empty()));
         }
+        // The lockspace file does not exist yet either: they race for that first.
         hosts.forEach(OurHost::join);
         hosts.forEach(host -> host.awaitMember(Duration.ofSeconds(60)));
         assertThat(hosts).extracting(host -> host.owner().hostId()).doesNotHaveDuplicates();
         assertThat(hosts).allSatisfy(host -> assertThat(host.events).noneMatch(e -> e.startsWith("lost")));
+        try (Stream<Path> files = Files.list(site.leases().path())) {
+            assertThat(files.map(f -> f.getFileName().toString()))
+                    .as("nothing half-made is left")
+                    .containsExactly(LS);
+        }
+        SanlockHost stock = site.stock("stock");
         stock.join(STOCK_ID);
         hosts.forEach(host -> Site.awaitStatus(stock, (int) host.owner().hostId(), "LIVE"));
-        site.saw("five ids, all live for stock");
+        for (OurHost host : hosts) {
+            hosts.forEach(other -> Site.awaitStatus(host, (int) other.owner().hostId(), HostStatus.LIVE));
+            Site.awaitStatus(host, STOCK_ID, HostStatus.LIVE);
+        }
+        site.saw("one lockspace, five ids, each live for all and for stock");
     }
 
     private static void ourRecordChanged(Site site) {

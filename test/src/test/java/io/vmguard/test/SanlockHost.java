@@ -217,6 +217,21 @@ public final class SanlockHost extends TestContainer {
                         "echo held by pid $$; exec sleep infinity"));
     }
 
+    /**
+     * Starts {@code sanlock-race}: takes the resource and gives it back until a file of this name is in the directory.
+     *
+     * @param percentShared how often it asks for it in shared mode
+     */
+    Running spawnRace(String resource, int percentShared, String stop) {
+        return spawn(
+                "sanlock-race",
+                lockspace,
+                resource,
+                IN_CONTAINER + "/" + resource,
+                Integer.toString(percentShared),
+                IN_CONTAINER + "/" + stop);
+    }
+
     /** Asks the owner of a resource to end its use by force; 0 or sanlock's error code. */
     public int requestByForce(String resource) {
         long next = Long.parseLong(leader(resource).get("lver")) + 1;

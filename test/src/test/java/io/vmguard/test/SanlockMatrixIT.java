@@ -45,7 +45,15 @@ class SanlockMatrixIT {
     private static Stream<MatrixRow> rows() {
         String wanted = System.getProperty("matrix.rows", "");
         Set<String> ids = Set.of(wanted.split(","));
-        return Stream.of(FormatRows.ROWS, HostIdRows.ROWS, ExclusiveRows.ROWS)
+        return Stream.of(
+                        FormatRows.ROWS,
+                        HostIdRows.ROWS,
+                        StorageRows.ROWS,
+                        ExclusiveRows.ROWS,
+                        SharedRows.ROWS,
+                        RequestRows.ROWS,
+                        HandOverRows.ROWS,
+                        RaceRows.ROWS)
                 .flatMap(List::stream)
                 .filter(row -> wanted.isEmpty() || ids.contains(row.id()));
     }
@@ -55,7 +63,7 @@ class SanlockMatrixIT {
         ExecutorService threads = Executors.newFixedThreadPool(AT_A_TIME);
         // Those that take long begin first, or the last of them would run alone at the end.
         List<DynamicTest> tests = rows().sorted(Comparator.comparing(row -> !row.waitsUntilDead()))
-                .flatMap(row -> Stream.of(Geometry.SECTORS_512).map(geometry -> test(row, geometry, threads)))
+                .flatMap(row -> Stream.of(Geometry.values()).map(geometry -> test(row, geometry, threads)))
                 .toList();
         threads.shutdown();
         return tests.stream();

@@ -103,7 +103,7 @@ final class Site implements AutoCloseable {
 
     /** Our engine, no member yet. */
     OurHost open(Path localDir, OptionalInt hostId) {
-        return closing(OurHost.open(leases.path(), localDir, LS, T, hostId));
+        return closing(OurHost.open(leases.path(), localDir, LS, T, hostId, geometry));
     }
 
     private static OurHost joined(OurHost host) {
@@ -141,12 +141,12 @@ final class Site implements AutoCloseable {
                 () -> stock.hostStatus(hostId).equals(status));
     }
 
-    /** Until a stock host gets the resource at last; how often it was told before that its owner lives. */
+    /** Until a stock host gets the resource at last; how often it was told before that its owner or a sharer lives. */
     static int acquireAtLast(SanlockHost stock, String resource) {
         int refusals = 0;
         SanlockHost.Attempt attempt = stock.acquire(resource);
         int answer = attempt.answer(TAKEOVER);
-        while (answer == SanlockHost.IDLIVE) {
+        while (answer == SanlockHost.IDLIVE || answer == SanlockHost.SHARED_BY_OTHERS) {
             refusals++;
             attempt = stock.acquire(resource);
             answer = attempt.answer(TAKEOVER);

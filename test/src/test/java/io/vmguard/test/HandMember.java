@@ -99,8 +99,9 @@ final class HandMember implements AutoCloseable {
     private void renew() {
         DeltaRenewal renewal = new DeltaRenewal(
                 lockspace, geometry.layout(), timeouts, clock, record, true, deadlineNanos(), Set.of());
+        long askedNanos = clock.bootNanos();
         DeltaRenewal.Result result = new ByHand<>(lockspaceFile, lockspaceFile, renewal.start()).finish();
-        result.area().ifPresent(area -> hosts.update(area, clock.bootNanos()));
+        result.area().ifPresent(area -> hosts.update(area, askedNanos, clock.bootNanos()));
         if (result instanceof DeltaRenewal.Result.Renewed renewed) {
             record = renewed.record();
             renewedNanos = renewed.startedNanos();

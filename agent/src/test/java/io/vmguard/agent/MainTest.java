@@ -47,7 +47,19 @@ class MainTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"agent", "status", "explain", "hosts", "lease init", "lease list", "lease show", "lease dump", "lease gc", "lease release"})
+    @ValueSource(
+            strings = {
+                "agent",
+                "status",
+                "explain",
+                "hosts",
+                "lease init",
+                "lease list",
+                "lease show",
+                "lease dump",
+                "lease gc",
+                "lease release"
+            })
     void everyCommandHasHelpWithItsExitCodes(String command) {
         assertThat(run((command + " --help").split(" "))).isZero();
         assertThat(out.toString()).startsWith("Usage: vmguard " + command).contains("Exit codes:");

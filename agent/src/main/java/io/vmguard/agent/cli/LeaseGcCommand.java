@@ -115,8 +115,8 @@ final class LeaseGcCommand extends DirectoryCommand {
         long good = leases.stream().filter(lease -> isGood(lease.outcome())).count();
         out().println(
                         removed
-                                ? good + " of " + leases.size() + " leases removed from " + place.dir()
-                                : good + " leases in " + place.dir() + " could be removed"
+                                ? good + " of " + LeaseText.leases(leases.size()) + " removed from " + place.dir()
+                                : LeaseText.leases(good) + " in " + place.dir() + " could be removed"
                                         + (good == 0 ? "" : "; nothing was: again with --yes"));
     }
 }

@@ -41,7 +41,8 @@ final class LeaseText {
         long takeable = report.leases().stream()
                 .filter(lease -> lease.takeable() && !lease.state().equals("free"))
                 .count();
-        line(report.leases().size() + " leases" + (sums.isEmpty() ? "" : ": " + sums)
+        line(leases(report.leases().size())
+                + (sums.isEmpty() ? "" : ": " + sums)
                 + (takeable == 0 ? "" : "; of those held, " + takeable + " can be taken: their holders are gone"));
         report.lockspaces().forEach(space -> problems(space.problems()));
         report.leases().stream()
@@ -81,6 +82,10 @@ final class LeaseText {
         line("lockspace " + space.name() + ": " + space.sectorBytes() + "-byte sectors in areas of "
                 + (space.areaBytes() >> 20) + " MiB, " + space.hostsUsed() + " of " + space.maxHosts()
                 + " host ids ever taken");
+    }
+
+    static String leases(long count) {
+        return count == 1 ? "1 lease" : count + " leases";
     }
 
     /** How far what is said of hosts can be relied on. */

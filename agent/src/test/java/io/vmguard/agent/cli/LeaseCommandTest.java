@@ -322,7 +322,7 @@ class LeaseCommandTest {
         assertThat(err.toString())
                 .startsWith(
                         "vmguard: not made: " + dir
-                                + " holds 1 leases of an earlier lockspace __LIBVIRT__DISKS__, the first of "
+                                + " holds leases (1) of an earlier lockspace __LIBVIRT__DISKS__, the first of "
                                 + "them used, last held by host id 3 in generation 9. In a new lockspace host ids begin at generation 1")
                 .contains("bring it back");
         assertThat(dir.resolve("__LIBVIRT__DISKS__")).doesNotExist();

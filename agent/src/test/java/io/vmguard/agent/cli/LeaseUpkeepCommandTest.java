@@ -169,7 +169,7 @@ class LeaseUpkeepCommandTest {
     void gcWithoutYesOnlyShowsAndNeedsNoAgent() throws IOException {
         assertThat(run("lease", "gc")).isZero();
         assertThat(out)
-                .hasToString("old, not used for 31 days\n1 leases in " + dir
+                .hasToString("old, not used for 31 days\n1 lease in " + dir
                         + " could be removed; nothing was: again with --yes\n");
         assertThat(run("lease", "gc", "--yes", "--dry-run")).isZero();
         assertThat(files.removed()).isEmpty();

@@ -89,7 +89,7 @@ public final class LockspaceMaker {
                 .map(holder -> ", last held by host id " + holder.owner().hostId() + " in generation "
                         + holder.owner().generation())
                 .orElse("");
-        return inspector.where() + " holds " + dangerous.size() + " leases of an earlier lockspace " + name
+        return inspector.where() + " holds leases (" + dangerous.size() + ") of an earlier lockspace " + name
                 + ", the first "
                 + "of them " + first.file() + owner
                 + ". In a new lockspace host ids begin at generation 1, and leases of "

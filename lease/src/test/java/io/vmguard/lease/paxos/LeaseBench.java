@@ -15,8 +15,10 @@ import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.step.HandClock;
 import io.vmguard.lease.step.MemoryDisk;
 import io.vmguard.lease.step.Step;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -134,7 +136,7 @@ final class LeaseBench {
     /** Bytes of the resource that no record has. */
     LeaseBench corrupt(long offset) {
         byte[] garbage = new byte[layout.sectorBytes()];
-        java.util.Arrays.fill(garbage, (byte) 0x5A);
+        Arrays.fill(garbage, (byte) 0x5A);
         disk.put(Step.Area.RESOURCE, offset, garbage);
         return this;
     }
@@ -186,10 +188,10 @@ final class LeaseBench {
         if (write.offset() >= layout.diskBlockOffset(1)) {
             DiskBlock block = valid(DiskBlock.decode(write.sector(), 0));
             long host = write.offset() / layout.sectorBytes() - 1;
-            boolean wiped = java.util.Arrays.equals(write.sector(), new byte[layout.sectorBytes()]);
+            boolean wiped = Arrays.equals(write.sector(), new byte[layout.sectorBytes()]);
             assertThat(write.sector()).isEqualTo(wiped ? new byte[layout.sectorBytes()] : block.sector(layout));
             return new Written((wiped ? "wiped block of " : "block of ") + host, block);
         }
-        return new Written("offset " + write.offset(), java.util.HexFormat.of().formatHex(write.sector(), 0, 24));
+        return new Written("offset " + write.offset(), HexFormat.of().formatHex(write.sector(), 0, 24));
     }
 }

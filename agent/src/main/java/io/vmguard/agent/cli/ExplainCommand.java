@@ -19,8 +19,8 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -40,14 +40,6 @@ import picocli.CommandLine.Spec;
         exitCodeList = {"0:every file could be judged", "2:a file could not be read or is not a domain XML"})
 public final class ExplainCommand implements Callable<Integer> {
 
-    /** How the result is printed. */
-    enum Format {
-        /** For people. */
-        text,
-        /** One document per line and file. */
-        json
-    }
-
     private static final String STDIN = "-";
 
     private static final VolumeResolver WITHOUT_LIBVIRT = (pool, volume, mode) ->
@@ -58,12 +50,8 @@ public final class ExplainCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(
-            names = "--format",
-            paramLabel = "text|json",
-            defaultValue = "text",
-            description = "Output format (default: ${DEFAULT-VALUE}).")
-    private Format format = Format.text;
+    @Mixin
+    private OutputOption output = new OutputOption();
 
     @Parameters(paramLabel = "FILE", arity = "0..*", description = "Domain XML files; - or none for standard input.")
     private List<String> files = List.of();
@@ -89,7 +77,7 @@ public final class ExplainCommand implements Callable<Integer> {
         try {
             DomainSpec domain = parse(file);
             Explanation explanation = new Explanation(file, domain, LeaseDeriver.derive(domain, WITHOUT_LIBVIRT));
-            out.print(format == Format.json ? explanation.json() : explanation.text());
+            out.print(output.isJson() ? explanation.json() : explanation.text());
             return ExitCode.OK;
         } catch (DomainXmlException e) {
             return complain(file, e.line() + ":" + e.column() + ": " + e.reason());

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.cli;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.json.JsonWriteFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.vmguard.agent.derive.Derivation;
 import io.vmguard.agent.derive.DiskLease;
@@ -16,13 +14,9 @@ import io.vmguard.agent.domain.DomainSpec;
 /** How the derivation for one file is shown. */
 record Explanation(String file, DomainSpec domain, Derivation derivation) {
 
-    // Non-ASCII is escaped so that the bytes are right in every locale of the caller.
-    private static final JsonMapper JSON =
-            JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
-
     /** One JSON document and a newline; {@code refused} is there only if a disk is refused. */
     String json() {
-        ObjectNode root = JSON.createObjectNode();
+        ObjectNode root = JsonNodeFactory.instance.objectNode();
         root.put("file", file);
         root.putObject("domain")
                 .put("name", domain.name())
@@ -46,11 +40,7 @@ record Explanation(String file, DomainSpec domain, Derivation derivation) {
                 refused.addObject().put("target", disk.target()).put("reason", disk.reason());
             }
         }
-        try {
-            return JSON.writeValueAsString(root) + "\n";
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("a tree of strings is always writable", e);
-        }
+        return OutputOption.json(root);
     }
 
     /** A heading and a table of the disks; columns as wide as their widest cell. */

@@ -11,11 +11,10 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LockspaceInspection;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 
 /** Prints the hosts of a lockspace, from the agent if it runs, else from the disk. */
 @Command(
@@ -45,13 +44,8 @@ public final class HostsCommand extends DirectoryCommand {
 
     private final LeaseTools tools;
 
-    @Option(
-            names = "--watch",
-            paramLabel = "DURATION",
-            converter = DurationOption.class,
-            defaultValue = "0s",
-            description = "Look at the disk for so long, whether the agent runs or not.")
-    private Duration watch = Duration.ZERO;
+    @Mixin
+    private WatchOption watch = new WatchOption();
 
     public HostsCommand(LeaseTools tools) {
         this.tools = tools;
@@ -66,7 +60,7 @@ public final class HostsCommand extends DirectoryCommand {
         if (space.isEmpty()) {
             return cannot(place.dir() + ": there is no lockspace " + place.lockspace() + ". See: vmguard lease list");
         }
-        HostLooks looks = HostLooks.of(tools, place, watch);
+        HostLooks looks = HostLooks.of(tools, place, watch.duration());
         Report report = new Report(
                 LeaseReport.FORMAT,
                 place.dir().toString(),

@@ -5,8 +5,8 @@ import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.lease.inspect.DirectoryInspection;
 import io.vmguard.lease.inspect.LeaseInspector.Depth;
 import java.io.IOException;
-import java.time.Duration;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Prints every lease of a directory. */
@@ -23,13 +23,8 @@ import picocli.CommandLine.Option;
 final class LeaseListCommand extends DirectoryCommand {
     private final LeaseTools tools;
 
-    @Option(
-            names = "--watch",
-            paramLabel = "DURATION",
-            converter = DurationOption.class,
-            defaultValue = "0s",
-            description = "Look at the hosts for so long, whether the agent runs or not.")
-    private Duration watch = Duration.ZERO;
+    @Mixin
+    private WatchOption watch = new WatchOption();
 
     @Option(names = "--verify", description = "Check every disk block too; reads up to 1 MiB of each lease.")
     private boolean verify;
@@ -42,7 +37,8 @@ final class LeaseListCommand extends DirectoryCommand {
     int run(Place place) throws IOException, InterruptedException {
         DirectoryInspection directory =
                 tools.inspectors().apply(place.dir()).inspect(verify ? Depth.EVERY_BLOCK : Depth.HOLDERS);
-        LeaseReport report = new LeaseReporter(HostLooks.of(tools, place, watch), place.lockspace()).report(directory);
+        LeaseReport report =
+                new LeaseReporter(HostLooks.of(tools, place, watch.duration()), place.lockspace()).report(directory);
         if (isJson()) {
             out().print(OutputOption.json(report));
         } else {

@@ -7,10 +7,9 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.inspect.DirectoryInspection;
 import io.vmguard.lease.inspect.LeaseInspector.Depth;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.Optional;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 /** Prints all about one lease. */
@@ -26,13 +25,8 @@ import picocli.CommandLine.Parameters;
 final class LeaseShowCommand extends DirectoryCommand {
     private final LeaseTools tools;
 
-    @Option(
-            names = "--watch",
-            paramLabel = "DURATION",
-            converter = DurationOption.class,
-            defaultValue = "0s",
-            description = "Look at the hosts for so long, whether the agent runs or not.")
-    private Duration watch = Duration.ZERO;
+    @Mixin
+    private WatchOption watch = new WatchOption();
 
     @Parameters(paramLabel = "NAME", description = "Name of the lease, as vmguard explain and lease list print it.")
     private String name = "";
@@ -54,7 +48,8 @@ final class LeaseShowCommand extends DirectoryCommand {
                             ? place.dir() + "/" + name + ": no such file. A lease that was never taken has none"
                             : place.dir() + "/" + name + " is a lockspace. See: vmguard hosts");
         }
-        LeaseReport report = new LeaseReporter(HostLooks.of(tools, place, watch), place.lockspace()).report(directory);
+        LeaseReport report =
+                new LeaseReporter(HostLooks.of(tools, place, watch.duration()), place.lockspace()).report(directory);
         Lease lease = report.leases().get(0);
         if (isJson()) {
             out().print(OutputOption.json(report));

@@ -12,7 +12,7 @@ final class OutputOption {
     private static final JsonMapper JSON =
             JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
 
-    /** Both are for programs and people alike; only the text may change from version to version. */
+    /** Only the text may change from version to version; keys of JSON are added, never taken away. */
     enum Format {
         text,
         json

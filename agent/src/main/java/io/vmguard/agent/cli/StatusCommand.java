@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.vmguard.agent.config.ConfigException;
-import io.vmguard.agent.config.ConfigLoader;
 import io.vmguard.agent.hook.AgentClient;
 import io.vmguard.agent.status.StatusReport;
 import io.vmguard.agent.status.StatusText;
@@ -15,10 +14,9 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** Prints what the running agent knows. */
@@ -38,34 +36,15 @@ public final class StatusCommand implements Callable<Integer> {
     private static final int BAD_CONFIG = 2;
     private static final int NO_AGENT = 3;
 
-    /** How the result is printed. */
-    enum Format {
-        text,
-        json
-    }
-
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it before it calls
     private CommandSpec spec;
 
-    @Option(
-            names = "--format",
-            paramLabel = "text|json",
-            defaultValue = "text",
-            description = "Output format (default: ${DEFAULT-VALUE}).")
-    private Format format = Format.text;
+    @Mixin
+    private OutputOption output = new OutputOption();
 
-    @Option(
-            names = "--config",
-            paramLabel = "FILE",
-            description = "Configuration file (default: /etc/vmguard/vmguard.yaml).")
-    private @Nullable Path config;
-
-    @Option(
-            names = "--socket",
-            paramLabel = "PATH",
-            description = "The agent's socket (default: from the configuration).")
-    private @Nullable Path socket;
+    @Mixin
+    private AgentOptions agent = new AgentOptions();
 
     private final Duration limit;
 
@@ -84,10 +63,7 @@ public final class StatusCommand implements Callable<Integer> {
         PrintWriter err = spec.commandLine().getErr();
         Path path;
         try {
-            path = socket != null
-                    ? socket
-                    : ConfigLoader.load(config != null ? config : ConfigLoader.DEFAULT_FILE)
-                            .socket();
+            path = agent.socket();
         } catch (ConfigException e) {
             e.problems().forEach(problem -> err.println("vmguard: " + problem));
             return BAD_CONFIG;
@@ -102,7 +78,7 @@ public final class StatusCommand implements Callable<Integer> {
                     + ". Is it running? systemctl status vmguard");
             return NO_AGENT;
         }
-        if (format == Format.json) {
+        if (output.isJson()) {
             out.print(body);
         } else {
             new StatusText(out).print(report);

@@ -136,11 +136,7 @@ class LeaseUpkeepCommandTest {
     }
 
     private int run(String... arguments) throws IOException {
-        Path config =
-                Files.writeString(run.resolve("vmguard.yaml"), "lease_dir: " + dir + "\nsocket: " + socket + "\n");
-        List<String> all = new ArrayList<>(List.of(arguments));
-        all.addAll(List.of("--config", config.toString()));
-        return TestTools.run(clock, this::pause, out, err, all.toArray(String[]::new));
+        return TestTools.run(dir, socket, clock, this::pause, out, err, arguments);
     }
 
     private void pause(Duration duration) {

@@ -7,9 +7,13 @@ import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LockspaceMaker;
 import io.vmguard.lease.time.LeaseClock;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
 import picocli.CommandLine;
 
@@ -17,12 +21,24 @@ import picocli.CommandLine;
 final class TestTools {
     private TestTools() {}
 
-    /** Runs a command as the executable would. */
-    static int run(LeaseClock clock, LeaseTools.Pause pause, StringWriter out, StringWriter err, String... arguments) {
+    /** Runs a command as the executable would, with the configuration of this lease directory and socket beside that socket. */
+    static int run(
+            Path dir,
+            Path socket,
+            LeaseClock clock,
+            LeaseTools.Pause pause,
+            StringWriter out,
+            StringWriter err,
+            String... arguments)
+            throws IOException {
+        Path config = Files.writeString(
+                socket.resolveSibling("vmguard.yaml"), "lease_dir: " + dir + "\nsocket: " + socket + "\n");
+        List<String> all = new ArrayList<>(List.of(arguments));
+        all.addAll(List.of("--config", config.toString()));
         LinuxClock real = new LinuxClock();
         LeaseTools tools = new LeaseTools(
                 TestTools::inspector,
-                dir -> new LockspaceMaker(inspector(dir), new LeaseDirectory(dir, real, new Random(1))),
+                where -> new LockspaceMaker(inspector(where), new LeaseDirectory(where, real, new Random(1))),
                 clock,
                 pause,
                 "alice");
@@ -33,7 +49,7 @@ final class TestTools {
         return line.setOut(new PrintWriter(out))
                 .setErr(new PrintWriter(err, true))
                 .setCaseInsensitiveEnumValuesAllowed(true)
-                .execute(arguments);
+                .execute(all.toArray(String[]::new));
     }
 
     static LeaseInspector inspector(Path dir) {

@@ -134,6 +134,7 @@ final class ResourceReader {
                 record.isShortHold(),
                 record.numHosts());
         checkSize(layout);
+        checkOwner(record, layout);
         Optional<LockspaceInspection> lockspace = lockspaces.apply(leader.lockspace());
         checkPlace(leader, lockspace);
         byte[] area = blocks(leader, layout, lockspace);
@@ -188,6 +189,18 @@ final class ResourceReader {
                     0,
                     "it says " + leader.numHosts() + " disk blocks, more than its geometry has room for",
                     "When no host uses it, remove it: the next start of its domain makes a fitting one."));
+        }
+    }
+
+    private void checkOwner(LeaderRecord record, LeaseLayout layout) {
+        long hostId = record.owner().hostId();
+        if (!record.isFree() && (hostId < 1 || hostId > layout.maxHosts())) {
+            findings.add(
+                    look.finding(
+                            LeaseFault.CHECKSUM,
+                            0,
+                            "its owner has the impossible host id " + hostId,
+                            "Nobody can take it. Stop its domain wherever it runs, then remove the file: the next start makes a new one."));
         }
     }
 

@@ -258,6 +258,17 @@ class LeaseInspectorTest {
     }
 
     @Test
+    void anOwnerThatCannotExistIsTold() throws IOException {
+        built.resource("r").held("r", new Owner(2001, 1), 1, NOTE);
+        assertThat(only().findings())
+                .extracting(Finding::what)
+                .containsExactly("its owner has the impossible host id 2001");
+        built.held("r", new Owner(0, 1), 1, NOTE);
+        assertThat(only().takeable()).isFalse();
+        assertThat(faults(only())).containsExactly(LeaseFault.CHECKSUM);
+    }
+
+    @Test
     void aBrokenDeltaLeaseLeavesItsOwnersUndecided() throws IOException {
         built.write(BuiltDirectory.SPACE.value(), LAYOUT.deltaOffset(1), new byte[LAYOUT.sectorBytes()]);
         built.write(BuiltDirectory.SPACE.value(), LAYOUT.deltaOffset(9) + 160, new byte[] {1});

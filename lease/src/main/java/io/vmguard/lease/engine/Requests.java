@@ -108,14 +108,20 @@ final class Requests {
             return CompletableFuture.completedFuture(refused.get());
         }
         CompletableFuture<RemoveResult> answer = new CompletableFuture<>();
-        hold.operations.execute(() -> {
-            RemoveResult result = io.onFile(
-                    resource,
-                    false,
-                    (file, context) -> remove(hold, file, context),
-                    (fault, why) -> refused(hold, fault, why));
-            answer.complete(result);
+        // A bug on the way leaves the lease undetermined, as with every acquire.
+        CompletableFuture<AcquireResult> failure = new CompletableFuture<>();
+        failure.thenAccept(unknown -> {
+            AcquireResult.CannotTell why = (AcquireResult.CannotTell) unknown;
+            answer.complete(new RemoveResult.CannotTell(why.fault(), why.why()));
         });
+        table.execute(
+                hold,
+                failure,
+                () -> answer.complete(io.onFile(
+                        resource,
+                        false,
+                        (file, context) -> remove(hold, file, context),
+                        (fault, why) -> refused(hold, fault, why))));
         return answer;
     }
 

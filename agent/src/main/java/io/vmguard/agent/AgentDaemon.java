@@ -20,6 +20,7 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.Renewal;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.LinuxClock;
@@ -197,6 +198,11 @@ final class AgentDaemon implements AutoCloseable {
             // reason.
             readiness.ready();
             readiness.status("not a member: " + why);
+        }
+
+        @Override
+        public void renewed(Renewal renewal) {
+            guard.renewed(renewal);
         }
 
         @Override

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.lease;
 
-import java.time.Duration;
 import java.util.Map;
 
 /** Told of each transition of a membership, on engine threads: implementations only note it and return. */
@@ -12,8 +11,11 @@ public interface LockspaceListener {
     /** Cannot join for now; said once per reason. The engine keeps trying. */
     void joinFailed(LeaseFault fault, String why);
 
-    /** A renewal reached the disk; {@code took} from its start to its end. */
-    default void renewed(Duration took) {}
+    /**
+     * A renewal reached the disk, the one that ends a join included. Called on the thread that renews, which the next renewal waits
+     * for: nothing here may block. Comes before {@link #joined} for the first one of a membership.
+     */
+    default void renewed(Renewal renewal) {}
 
     /** Another host came, went silent, died, left or came back. */
     default void hostChanged(HostView host) {}

@@ -18,6 +18,7 @@ import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReceiveResult;
 import io.vmguard.lease.ReleaseResult;
 import io.vmguard.lease.RemoveResult;
+import io.vmguard.lease.Renewal;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.RequestResult;
 import io.vmguard.lease.Timeouts;
@@ -310,7 +311,11 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
                 return false;
             }
             rememberLater(renewed.record());
-            listener.renewed(Duration.ofNanos(clock.bootNanos() - renewed.startedNanos()));
+            listener.renewed(new Renewal(
+                    renewed.startedNanos(),
+                    current.deadlineNanos(),
+                    renewed.record().timestamp(),
+                    Duration.ofNanos(clock.bootNanos() - renewed.startedNanos())));
             if (saidLate) {
                 saidLate = false;
                 detail = "";

@@ -17,6 +17,7 @@ import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceView;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.Renewal;
 import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.device.linux.LocalLock;
@@ -425,6 +426,26 @@ class LeaseEngineTest {
             }
             assertThat(original.engine.member()).isTrue();
             assertThat(original.events).containsExactly("joined " + original.owner());
+        }
+    }
+
+    // ---- renewals
+
+    @Test
+    void eachRenewalIsToldWithTheTimeThatItGives() throws IOException {
+        try (LiveHost host = a.member()) {
+            Await.until("a second renewal", SOON, () -> host.renewals.size() > 1);
+            Renewal first = host.renewals.get(0);
+            Renewal second = host.renewals.get(1);
+
+            assertThat(second.deadlineBootNanos() - second.startedBootNanos())
+                    .isEqualTo(Duration.ofSeconds(8 * LiveHost.T).toNanos());
+            assertThat(Duration.ofNanos(second.startedBootNanos() - first.startedBootNanos()))
+                    .isBetween(Duration.ofMillis(1900), SOON);
+            assertThat(second.took()).isBetween(Duration.ofNanos(1), Duration.ofSeconds(8 * LiveHost.T));
+            assertThat(host.renewals)
+                    .extracting(Renewal::timestampSeconds)
+                    .contains(delta(host.owner().hostId()).timestamp());
         }
     }
 

@@ -11,6 +11,7 @@ import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.Renewal;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.LeaseStore;
@@ -47,6 +48,7 @@ final class LiveHost implements AutoCloseable {
 
     final List<String> events = new CopyOnWriteArrayList<>();
     final List<String> hostEvents = new CopyOnWriteArrayList<>();
+    final List<Renewal> renewals = new CopyOnWriteArrayList<>();
     final LeaseEngine engine;
     final Path recordFile;
     final Path lockFile;
@@ -254,6 +256,11 @@ final class LiveHost implements AutoCloseable {
         @Override
         public void joinFailed(LeaseFault fault, String why) {
             events.add("joinFailed " + fault + " " + why);
+        }
+
+        @Override
+        public void renewed(Renewal renewal) {
+            renewals.add(renewal);
         }
 
         @Override

@@ -4,6 +4,7 @@ package io.vmguard.agent.guard;
 import io.vmguard.agent.derive.Derivation;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.process.GuardedProcess;
@@ -237,6 +238,12 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                 });
             default -> {}
         }
+    }
+
+    /** Which leases a domain needs may have changed. */
+    @Override
+    public void changed(DomainChange change) {
+        state.loop.hint(() -> state.listWanted = true);
     }
 
     // ---- status

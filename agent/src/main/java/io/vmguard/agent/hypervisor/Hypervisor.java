@@ -84,5 +84,12 @@ public interface Hypervisor extends AutoCloseable {
          * @param event what
          */
         void lifecycle(DomainEvent event);
+
+        /**
+         * Something about a running domain's devices or jobs has changed.
+         *
+         * @param change what
+         */
+        void changed(DomainChange change);
     }
 }

@@ -2,14 +2,12 @@
 package io.vmguard.agent.hypervisor.libvirt;
 
 import io.vmguard.agent.hypervisor.ConnectionState;
-import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
@@ -38,8 +36,8 @@ final class EventFeed {
     /** Where subscriptions come from. */
     @FunctionalInterface
     interface Source {
-        /** Subscribes. Blocks as long as libvirt does, which can be for ever. */
-        Subscription open(Consumer<DomainEvent> events) throws LibvirtFailure;
+        /** Subscribes; tells the listener of events only. Blocks as long as libvirt does, which can be for ever. */
+        Subscription open(Hypervisor.Listener events) throws LibvirtFailure;
     }
 
     /** A connection with a subscription to events on it. */
@@ -121,7 +119,7 @@ final class EventFeed {
         CompletableFuture<Subscription> opened = new CompletableFuture<>();
         inBackground("libvirt-events-open", () -> {
             try {
-                opened.complete(source.open(listener::lifecycle));
+                opened.complete(source.open(listener));
             } catch (LibvirtFailure | RuntimeException e) {
                 opened.completeExceptionally(e);
             }

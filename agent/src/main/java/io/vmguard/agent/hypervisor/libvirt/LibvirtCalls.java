@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.hypervisor.libvirt;
 
+import com.sun.jna.Pointer;
+import org.libvirt.jna.ConnectionPointer;
+import org.libvirt.jna.DomainPointer;
 import org.libvirt.jna.Libvirt;
 
 /**
@@ -23,6 +26,60 @@ interface LibvirtCalls extends Libvirt {
 
     /** {@code virDomainEventID} in libvirt-domain.h. */
     int VIR_DOMAIN_EVENT_ID_LIFECYCLE = 0;
+
+    int VIR_DOMAIN_EVENT_ID_DISK_CHANGE = 9;
+
+    int VIR_DOMAIN_EVENT_ID_TRAY_CHANGE = 10;
+
+    int VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED = 15;
+
+    /** Names the disk by its target; the older event 8 names a path, after a pivot another one. */
+    int VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2 = 16;
+
+    int VIR_DOMAIN_EVENT_ID_DEVICE_ADDED = 19;
+
+    int VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION = 20;
+
+    int VIR_DOMAIN_EVENT_ID_JOB_COMPLETED = 21;
+
+    /** {@code virConnectDomainEventDeviceAddedCallback}, and the same for removed ones. */
+    interface DeviceCallback extends VirDomainEventCallback {
+        void happened(ConnectionPointer connection, DomainPointer domain, String alias, Pointer opaque);
+    }
+
+    /** {@code virConnectDomainEventTrayChangeCallback}. */
+    interface TrayCallback extends VirDomainEventCallback {
+        void happened(ConnectionPointer connection, DomainPointer domain, String alias, int reason, Pointer opaque);
+    }
+
+    /** {@code virConnectDomainEventDiskChangeCallback}; either source may be NULL. */
+    interface DiskChangeCallback extends VirDomainEventCallback {
+        void happened(
+                ConnectionPointer connection,
+                DomainPointer domain,
+                Pointer oldSource,
+                Pointer newSource,
+                String alias,
+                int reason,
+                Pointer opaque);
+    }
+
+    /** {@code virConnectDomainEventBlockJobCallback}. */
+    interface BlockJobCallback extends VirDomainEventCallback {
+        void happened(
+                ConnectionPointer connection, DomainPointer domain, String disk, int type, int status, Pointer opaque);
+    }
+
+    /** {@code virConnectDomainEventMigrationIterationCallback}. */
+    interface MigrationPassCallback extends VirDomainEventCallback {
+        void happened(ConnectionPointer connection, DomainPointer domain, int pass, Pointer opaque);
+    }
+
+    /** {@code virConnectDomainEventJobCompletedCallback}; the parameters are not read. */
+    interface JobCompletedCallback extends VirDomainEventCallback {
+        void happened(
+                ConnectionPointer connection, DomainPointer domain, Pointer parameters, int count, Pointer opaque);
+    }
 
     /** The code of this thread's last error, {@code VIR_ERR_OK} (0) if there is none. */
     int virGetLastErrorCode();

@@ -2,18 +2,24 @@
 package io.vmguard.agent.hypervisor.libvirt;
 
 import com.sun.jna.Pointer;
+import io.vmguard.agent.hypervisor.DomainChange;
+import io.vmguard.agent.hypervisor.DomainChange.Kind;
 import io.vmguard.agent.hypervisor.DomainEvent;
+import io.vmguard.agent.hypervisor.Hypervisor;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.libvirt.jna.ConnectionPointer;
 import org.libvirt.jna.DomainPointer;
 import org.libvirt.jna.Libvirt;
 
-/** Subscriptions to lifecycle events on a connection of their own. */
+/** Subscriptions to events on a connection of their own. libvirt-java has no listeners for most of them, so they come by JNA. */
 final class LibvirtEvents implements EventFeed.Source {
 
     private static final Logger LOG = LogManager.getLogger(LibvirtEvents.class);
@@ -30,7 +36,7 @@ final class LibvirtEvents implements EventFeed.Source {
     }
 
     @Override
-    public EventFeed.Subscription open(Consumer<DomainEvent> events) throws LibvirtFailure {
+    public EventFeed.Subscription open(Hypervisor.Listener events) throws LibvirtFailure {
         LibvirtCalls calls = LibvirtLibrary.load();
         loop.start(calls);
         Connection connection = Connection.open(calls, uri);
@@ -51,16 +57,39 @@ final class LibvirtEvents implements EventFeed.Source {
     private final class LibvirtSubscription implements EventFeed.Subscription {
 
         private final Connection connection;
-        private final Consumer<DomainEvent> events;
+        private final Hypervisor.Listener events;
         private final CompletableFuture<String> lost = new CompletableFuture<>();
         private final Libvirt.VirConnectCloseFunc onClose = this::closed;
         private final Libvirt.VirConnectDomainEventCallback onLifecycle = this::happened;
         private boolean closeRegistered;
-        private int eventRegistration = -1;
+        private final List<Integer> registrations = new ArrayList<>();
 
-        LibvirtSubscription(Connection connection, Consumer<DomainEvent> events) {
+        /** By libvirt's number. */
+        private final Map<Integer, Libvirt.VirDomainEventCallback> callbacks = new LinkedHashMap<>();
+
+        LibvirtSubscription(Connection connection, Hypervisor.Listener events) {
             this.connection = connection;
             this.events = events;
+            LibvirtCalls.DeviceCallback added = (c, domain, alias, o) -> changed(domain, Kind.DEVICE_ADDED, alias);
+            LibvirtCalls.DeviceCallback removed = (c, domain, alias, o) -> changed(domain, Kind.DEVICE_REMOVED, alias);
+            LibvirtCalls.TrayCallback tray = (c, domain, alias, reason, o) ->
+                    changed(domain, Kind.MEDIUM, alias + ": tray " + (reason == 0 ? "opened" : "closed"));
+            LibvirtCalls.DiskChangeCallback medium = (c, domain, before, after, alias, reason, o) ->
+                    changed(domain, Kind.MEDIUM, alias + ": medium changed");
+            LibvirtCalls.BlockJobCallback blockJob = (c, domain, disk, type, status, o) ->
+                    changed(domain, Kind.BLOCK_JOB, disk + ": type " + type + ", status " + status);
+            LibvirtCalls.MigrationPassCallback pass =
+                    (c, domain, number, o) -> changed(domain, Kind.MIGRATION_PASS, "pass " + number);
+            LibvirtCalls.JobCompletedCallback job =
+                    (c, domain, parameters, count, o) -> changed(domain, Kind.JOB_COMPLETED, "");
+            callbacks.put(LibvirtCalls.VIR_DOMAIN_EVENT_ID_LIFECYCLE, onLifecycle);
+            callbacks.put(LibvirtCalls.VIR_DOMAIN_EVENT_ID_DISK_CHANGE, medium);
+            callbacks.put(LibvirtCalls.VIR_DOMAIN_EVENT_ID_TRAY_CHANGE, tray);
+            callbacks.put(LibvirtCalls.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, removed);
+            callbacks.put(LibvirtCalls.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, blockJob);
+            callbacks.put(LibvirtCalls.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, added);
+            callbacks.put(LibvirtCalls.VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, pass);
+            callbacks.put(LibvirtCalls.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, job);
         }
 
         void register() throws LibvirtFailure {
@@ -69,10 +98,13 @@ final class LibvirtEvents implements EventFeed.Source {
                 throw LibvirtFailure.last(calls, "virConnectRegisterCloseCallback");
             }
             closeRegistered = true;
-            eventRegistration = calls.virConnectDomainEventRegisterAny(
-                    connection.pointer(), null, LibvirtCalls.VIR_DOMAIN_EVENT_ID_LIFECYCLE, onLifecycle, null, null);
-            if (eventRegistration < 0) {
-                throw LibvirtFailure.last(calls, "virConnectDomainEventRegisterAny");
+            for (Map.Entry<Integer, Libvirt.VirDomainEventCallback> callback : callbacks.entrySet()) {
+                int registration = calls.virConnectDomainEventRegisterAny(
+                        connection.pointer(), null, callback.getKey(), callback.getValue(), null, null);
+                if (registration < 0) {
+                    throw LibvirtFailure.last(calls, "virConnectDomainEventRegisterAny(" + callback.getKey() + ")");
+                }
+                registrations.add(registration);
             }
         }
 
@@ -85,8 +117,8 @@ final class LibvirtEvents implements EventFeed.Source {
         @Override
         public void close() {
             LibvirtCalls calls = connection.calls();
-            if (eventRegistration >= 0) {
-                calls.virConnectDomainEventDeregisterAny(connection.pointer(), eventRegistration);
+            for (int registration : registrations) {
+                calls.virConnectDomainEventDeregisterAny(connection.pointer(), registration);
             }
             if (closeRegistered) {
                 calls.virConnectUnregisterCloseCallback(connection.pointer(), onClose);
@@ -113,19 +145,29 @@ final class LibvirtEvents implements EventFeed.Source {
          * be a call that may block until a hook of it has exited.
          */
         private int happened(ConnectionPointer ignored, DomainPointer domain, int event, int detail, Pointer opaque) {
+            deliver(() -> events.lifecycle(DomainEvent.of(
+                    Domains.uuid(connection.calls(), domain),
+                    Domains.name(connection.calls(), domain),
+                    event,
+                    detail)));
+            return 0;
+        }
+
+        /** On the event loop's thread, as above. */
+        private void changed(DomainPointer domain, Kind kind, String detail) {
+            deliver(() -> events.changed(new DomainChange(
+                    Domains.uuid(connection.calls(), domain), Domains.name(connection.calls(), domain), kind, detail)));
+        }
+
+        private void deliver(Runnable event) {
             try {
-                events.accept(DomainEvent.of(
-                        Domains.uuid(connection.calls(), domain),
-                        Domains.name(connection.calls(), domain),
-                        event,
-                        detail));
+                event.run();
             } catch (RuntimeException e) {
                 // An event that got lost leaves the listener with a wrong picture; a new connection gives it a whole
                 // one.
-                LOG.error("a lifecycle event could not be delivered", e);
+                LOG.error("an event could not be delivered", e);
                 lost.complete("an event could not be delivered");
             }
-            return 0;
         }
     }
 }

@@ -2,6 +2,7 @@
 package io.vmguard.agent.hypervisor.libvirt;
 
 import io.vmguard.agent.hypervisor.ConnectionState;
+import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.KillResult;
@@ -191,6 +192,11 @@ public final class LibvirtHypervisor implements Hypervisor {
         @Override
         public void lifecycle(DomainEvent event) {
             listener.lifecycle(event);
+        }
+
+        @Override
+        public void changed(DomainChange change) {
+            listener.changed(change);
         }
     }
 }

@@ -3,6 +3,7 @@ package io.vmguard.agent.hypervisor.libvirt;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import java.time.Duration;
@@ -11,7 +12,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -41,6 +41,11 @@ class EventFeedTest {
         @Override
         public void lifecycle(DomainEvent event) {
             heard.add(event);
+        }
+
+        @Override
+        public void changed(DomainChange change) {
+            heard.add(change);
         }
     };
 
@@ -84,8 +89,12 @@ class EventFeedTest {
         feed.start(listener);
         assertThat(next()).isEqualTo("connected");
         DomainEvent event = DomainEvent.of(UUID.randomUUID(), "demo1", 2, 0);
-        source.events.take().accept(event);
+        Hypervisor.Listener subscribed = source.events.take();
+        subscribed.lifecycle(event);
         assertThat(next()).isEqualTo(event);
+        DomainChange change = new DomainChange(event.uuid(), "demo1", DomainChange.Kind.DEVICE_ADDED, "virtio-disk1");
+        subscribed.changed(change);
+        assertThat(next()).isEqualTo(change);
     }
 
     @Test
@@ -131,10 +140,10 @@ class EventFeedTest {
 
         final LinkedBlockingQueue<Object> opens = new LinkedBlockingQueue<>();
         final CountDownLatch asked = new CountDownLatch(1);
-        final LinkedBlockingQueue<Consumer<DomainEvent>> events = new LinkedBlockingQueue<>();
+        final LinkedBlockingQueue<Hypervisor.Listener> events = new LinkedBlockingQueue<>();
 
         @Override
-        public EventFeed.Subscription open(Consumer<DomainEvent> listener) throws LibvirtFailure {
+        public EventFeed.Subscription open(Hypervisor.Listener listener) throws LibvirtFailure {
             asked.countDown();
             try {
                 Object outcome = opens.take();

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatNoException;
 
 import io.vmguard.agent.hypervisor.ActiveDomain;
+import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.KillResult;
@@ -203,6 +204,11 @@ class LibvirtHypervisorTest {
         @Override
         public void lifecycle(DomainEvent event) {
             heard.add(event);
+        }
+
+        @Override
+        public void changed(DomainChange change) {
+            heard.add(change);
         }
     }
 }

@@ -46,31 +46,27 @@ public final class LeaseDeriver {
         } else if (disk.device().equals("cdrom")) {
             unprotected.add(new Unprotected(target, "read-only: cdrom"));
         } else {
-            // <transient/> makes no difference: the image is only read, but a writer elsewhere would change it
-            // underneath,
-            // and which file takes the writes is libvirt's choice.
+            // The image of a <transient/> disk is only read (libvirt puts the writes into a file of the run's own), but
+            // a writer elsewhere would change it underneath.
+            LeaseMode mode = disk.shareable() || disk.discardsWrites() ? LeaseMode.SHARED : LeaseMode.EXCLUSIVE;
             Protection protection = disk.source().fold(protections);
             protection.fold(
-                    lease -> disk.shareable() ? refuseShared(target) : protect(target, lease),
+                    lease -> protect(target, lease, mode),
                     notNeeded -> unprotected.add(new Unprotected(target, notNeeded.reason())),
                     impossible -> refusals.add(new Refusal(target, impossible.reason())));
         }
     }
 
-    private boolean protect(String target, Protection.Lease lease) {
+    private boolean protect(String target, Protection.Lease lease, LeaseMode mode) {
         DiskLease first = leases.get(lease.resource());
-        if (first != null) {
-            return unprotected.add(new Unprotected(target, "same disk as " + first.target()));
+        if (first == null) {
+            leases.put(
+                    lease.resource(), new DiskLease(target, mode, lease.identity(), lease.resource(), DiskLease.DISK));
+            return true;
         }
-        leases.put(
-                lease.resource(),
-                new DiskLease(target, LeaseMode.EXCLUSIVE, lease.identity(), lease.resource(), DiskLease.DISK));
-        return true;
-    }
-
-    private boolean refuseShared(String target) {
-        return refusals.add(new Refusal(
-                target,
-                "shared leases (<shareable/>) are not supported yet; remove <shareable/> to use it exclusively"));
+        return first.mode() == mode
+                ? unprotected.add(new Unprotected(target, "same disk as " + first.target()))
+                : refusals.add(new Refusal(
+                        target, "it is the same disk as " + first.target() + ", and only one of the two is shared"));
     }
 }

@@ -6,7 +6,9 @@ import java.util.Locale;
 /** How a lease excludes others. */
 public enum LeaseMode {
     /** One holder, which may write. */
-    EXCLUSIVE;
+    EXCLUSIVE,
+    /** Any number of holders, none of which writes, or all of which agree among themselves on who does. */
+    SHARED;
 
     /** The word in messages and JSON: {@code exclusive}. */
     public String word() {

@@ -6,6 +6,7 @@ import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -35,8 +36,8 @@ final class LeaseClaims {
             if (run.holds(resource) || run.pending.containsKey(resource)) {
                 continue;
             }
-            CompletableFuture<AcquireResult> future =
-                    state.lockspace.acquire(resource, wanted.getValue().note());
+            CompletableFuture<AcquireResult> future = state.lockspace.acquire(
+                    resource, wanted.getValue().note(), wanted.getValue().mode(), Duration.ZERO);
             run.pending.put(resource, future);
         }
         // Only now, for a future that is complete already calls back at once.
@@ -80,7 +81,8 @@ final class LeaseClaims {
     void releaseAll(Run run) {
         for (LeaseName resource : List.copyOf(run.held.keySet())) {
             Run.Wanted wanted = Objects.requireNonNull(run.wanted.get(resource));
-            state.lockspace.release(resource).thenAccept(result -> {
+            // Another domain of this host may be using a shared one, too.
+            state.lockspace.release(resource, wanted.note()).thenAccept(result -> {
                 if (result instanceof ReleaseResult.NotOurs notOurs && notOurs.fault() != LeaseFault.NO_MEMBERSHIP) {
                     LOG.error(
                             "{} was not ours any more when it was given back: {}",

@@ -175,14 +175,14 @@ final class Reconciliation {
         Set<Run> claimants = new HashSet<>();
         for (LeaseName resource : carried) {
             LeaseUse use = held.get(resource);
-            if (use == null || GuardState.uuid(use.users().get(0)).isEmpty()) {
-                continue;
-            }
-            LeaseNote note = use.users().get(0);
-            Run run = state.runOf(GuardState.uuid(note).get(), note.domainName());
-            if (run.phase != Phase.ACQUIRING && !run.pending.containsKey(resource)) {
-                run.claim(resource, note);
-                claimants.add(run);
+            for (LeaseNote note : use == null ? List.<LeaseNote>of() : use.users()) {
+                GuardState.uuid(note).ifPresent(uuid -> {
+                    Run run = state.runOf(uuid, note.domainName());
+                    if (run.phase != Phase.ACQUIRING && !run.pending.containsKey(resource)) {
+                        run.claim(resource, use.mode(), note);
+                        claimants.add(run);
+                    }
+                });
             }
         }
         claimants.forEach(claims::acquireMissing);

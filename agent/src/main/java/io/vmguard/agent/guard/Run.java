@@ -4,6 +4,7 @@ package io.vmguard.agent.guard;
 import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
 import java.util.ArrayList;
@@ -32,7 +33,7 @@ final class Run {
     }
 
     /** What a lease of this run is for. */
-    record Wanted(String target, String identity, LeaseNote note) {}
+    record Wanted(String target, String identity, LeaseMode mode, LeaseNote note) {}
 
     final UUID uuid;
     final String name;
@@ -83,15 +84,22 @@ final class Run {
     }
 
     void want(DiskLease lease, LeaseNote note) {
-        wanted.put(new LeaseName(lease.resource()), new Wanted(lease.target(), lease.identity(), note));
+        wanted.put(new LeaseName(lease.resource()), new Wanted(lease.target(), lease.identity(), modeOf(lease), note));
     }
 
-    /** A lease that an earlier agent took for it: only the note of then gets it. */
-    void claim(LeaseName resource, LeaseNote note) {
+    private static LeaseMode modeOf(DiskLease lease) {
+        return switch (lease.mode()) {
+            case EXCLUSIVE -> LeaseMode.EXCLUSIVE;
+            case SHARED -> LeaseMode.SHARED;
+        };
+    }
+
+    /** A lease that an earlier agent took for it: only the note and the mode of then get it. */
+    void claim(LeaseName resource, LeaseMode mode, LeaseNote note) {
         wanted.merge(
                 resource,
-                new Wanted(note.disk(), "", note),
-                (known, unknown) -> new Wanted(known.target(), known.identity(), note));
+                new Wanted(note.disk(), "", mode, note),
+                (known, unknown) -> new Wanted(known.target(), known.identity(), mode, note));
     }
 
     boolean holds(LeaseName resource) {

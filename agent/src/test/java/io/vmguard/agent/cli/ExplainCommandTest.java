@@ -62,7 +62,7 @@ class ExplainCommandTest {
         assertThat(refused.get(0).toString())
                 .isEqualTo("{\"target\":\"vdd\",\"reason\":\"volume fast/v1: can only be resolved on a host that has"
                         + " the pool, needs libvirt\"}");
-        assertThat(refused).hasSize(5);
+        assertThat(refused).hasSize(4);
         assertThat(ONE_RBD_DISK_JSON).doesNotContain("refused");
     }
 
@@ -93,7 +93,7 @@ class ExplainCommandTest {
     void textSaysThatAStartWouldBeRefusedAndStaysOnItsLines() {
         String xml =
                 "<domain><name>a\u009b</name><devices><disk><source file='/a&#10;b'/><target dev='v&#10;a'/></disk>"
-                        + "<disk><source file='/b'/><target dev='vdb'/><shareable/></disk></devices></domain>";
+                        + "<disk type='network'><source protocol='rbd' name='b'/><target dev='vdb'/></disk></devices></domain>";
         assertThat(run(xml)).isZero();
         assertThat(out.toString().lines()).hasSize(5);
         assertThat(out.toString())

@@ -36,7 +36,7 @@ class LeaseDeriverTest {
                         "sdb exclusive block:/dev/disk/by-id/wwn-0x5000c500a0b1c2d3",
                         "fda exclusive file:/srv/floppies/answers.img",
                         "vdc exclusive dir:/srv/exchange",
-                        "vdd exclusive file:/srv/scratch/base.qcow2",
+                        "vdd shared file:/srv/scratch/base.qcow2",
                         "hdc none: read-only",
                         "hdd none: read-only: cdrom",
                         "sdc none: no medium",
@@ -80,6 +80,7 @@ class LeaseDeriverTest {
                 .containsExactly(
                         "vdd exclusive file:/pool/fast/v1",
                         "vde exclusive iscsi:iqn.2013-07.com.example:store/1",
+                        "vdh shared file:/srv/shared.img",
                         "vdi exclusive file:/srv/twice.img",
                         "vdk exclusive fabric:array=A,lun=12,path@wwpn=50:01",
                         "disk #13 exclusive file:/srv/nameless.img",
@@ -89,8 +90,6 @@ class LeaseDeriverTest {
                         "vdg none: read-only",
                         "vdj none: same disk as vdi",
                         "vdf refused: volume gone/v3: there is no such pool",
-                        "vdh refused: shared leases (<shareable/>) are not supported yet;"
-                                + " remove <shareable/> to use it exclusively",
                         "vdl refused: disk type telepathy is not known to this version of vmguard");
     }
 

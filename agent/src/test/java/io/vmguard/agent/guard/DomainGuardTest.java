@@ -63,6 +63,56 @@ class DomainGuardTest {
         assertThat(lonely.ask(TestDomain.of("diskless"))).isInstanceOf(StartAnswer.Granted.class);
     }
 
+    // ---- sharing
+
+    @Test
+    void domainsShareASharedLeaseAndTheLastOneGivesItBack() {
+        TestDomain one = TestDomain.of("one", "shared:/images/common", "/images/one");
+        TestDomain two = TestDomain.of("two", "shared:/images/common");
+        FakeProcess first = bench.run(one);
+        FakeProcess second = bench.run(two);
+        first.end();
+        bench.settle();
+        assertThat(bench.lockspace.held()).containsExactly(two.resource());
+        assertThat(bench.ask(TestDomain.of("writer", "/images/common")))
+                .isInstanceOfSatisfying(
+                        StartAnswer.Refused.class,
+                        no -> assertThat(no.message())
+                                .contains("vda (file:/images/common)")
+                                .contains("two")
+                                .contains("in shared mode"));
+        second.end();
+        bench.settle();
+        assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void diskInExclusiveUseCannotBeShared() {
+        bench.run(TestDomain.of("writer", "/images/common"));
+        assertThat(bench.ask(TestDomain.of("one", "shared:/images/common")))
+                .isInstanceOfSatisfying(
+                        StartAnswer.Refused.class,
+                        no -> assertThat(no.message()).contains("writer"));
+    }
+
+    @Test
+    void sharedLeaseIsCarriedOverForEachOfItsUsers() {
+        TestDomain one = TestDomain.of("one", "shared:/images/common");
+        TestDomain two = TestDomain.of("two", "shared:/images/common");
+        FakeProcess first = bench.run(one);
+        FakeProcess second = bench.run(two);
+        GuardBench after = bench.afterCrash();
+        after.lockspace.resume();
+        after.settle();
+        first.end();
+        after.settle();
+        assertThat(after.lockspace.held()).containsExactly(one.resource());
+        assertThat(after.lockspace.carriedOver()).isEmpty();
+        second.end();
+        after.settle();
+        assertThat(after.lockspace.held()).isEmpty();
+    }
+
     // ---- refusing
 
     @Test

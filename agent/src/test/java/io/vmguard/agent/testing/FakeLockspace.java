@@ -23,6 +23,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -39,9 +40,9 @@ import org.jspecify.annotations.Nullable;
 public final class FakeLockspace implements Lockspace {
     private static final String HOST_NAME = "11111111-22222222.node-a";
 
-    private record Asked(LeaseName resource, LeaseNote note, CompletableFuture<AcquireResult> future) {}
+    private record Asked(LeaseName resource, LeaseNote note, LeaseMode mode, CompletableFuture<AcquireResult> future) {}
 
-    private final Map<LeaseName, LeaseNote> held = new LinkedHashMap<>();
+    private final Map<LeaseName, LeaseUse> held = new LinkedHashMap<>();
     private final Set<LeaseName> carried = new HashSet<>();
     private final Map<LeaseName, AcquireResult> answers = new HashMap<>();
     private final List<HostView> others = new ArrayList<>();
@@ -113,7 +114,12 @@ public final class FakeLockspace implements Lockspace {
 
     /** A lease from an earlier process of this boot turns out to be held, late. */
     public synchronized void carryOver(LeaseName resource, LeaseNote note) {
-        held.put(resource, note);
+        carryOver(resource, LeaseUse.exclusive(note));
+    }
+
+    /** The same for a lease in any mode. */
+    public synchronized void carryOver(LeaseName resource, LeaseUse use) {
+        held.put(resource, use);
         carried.add(resource);
     }
 
@@ -176,11 +182,11 @@ public final class FakeLockspace implements Lockspace {
                 return false;
             }
             asked.remove(found);
-            result = decide(resource, found.note());
+            result = decide(resource, found.note(), found.mode());
         }
         if (!found.future().complete(result) && result instanceof AcquireResult.Acquired) {
             synchronized (this) {
-                held.remove(resource);
+                drop(resource, found.note());
             }
         }
         return true;
@@ -264,9 +270,7 @@ public final class FakeLockspace implements Lockspace {
     }
 
     private Map<LeaseName, LeaseUse> uses() {
-        Map<LeaseName, LeaseUse> uses = new LinkedHashMap<>();
-        held.forEach((resource, user) -> uses.put(resource, LeaseUse.exclusive(user)));
-        return uses;
+        return new LinkedHashMap<>(held);
     }
 
     private Owner owner() {
@@ -281,8 +285,8 @@ public final class FakeLockspace implements Lockspace {
     @Override
     public CompletableFuture<AcquireResult> acquire(
             LeaseName resource, LeaseNote note, LeaseMode mode, Duration patience) {
-        if (mode != LeaseMode.EXCLUSIVE || !patience.isZero()) {
-            throw new IllegalArgumentException("the guard takes leases exclusively, and does not wait");
+        if (!patience.isZero()) {
+            throw new IllegalArgumentException("the guard does not wait");
         }
         CompletableFuture<AcquireResult> future = new CompletableFuture<>();
         AcquireResult result;
@@ -293,37 +297,61 @@ public final class FakeLockspace implements Lockspace {
                 throw exception;
             }
             if (holdBack && member && !held.containsKey(resource)) {
-                asked.add(new Asked(resource, note, future));
+                asked.add(new Asked(resource, note, mode, future));
                 return future;
             }
-            result = decide(resource, note);
+            result = decide(resource, note, mode);
         }
         future.complete(result);
         return future;
     }
 
-    private AcquireResult decide(LeaseName resource, LeaseNote note) {
+    private AcquireResult decide(LeaseName resource, LeaseNote note, LeaseMode mode) {
         if (!member) {
             return new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, detail, false);
         }
-        LeaseNote user = held.get(resource);
-        if (user != null && !(carried.contains(resource) && user.equals(note))) {
+        LeaseUse use = held.get(resource);
+        boolean bothShared = use != null && mode == LeaseMode.SHARED && use.mode() == LeaseMode.SHARED;
+        boolean claimed = use != null
+                && carried.contains(resource)
+                && use.mode() == mode
+                && use.users().contains(note);
+        if (use != null && !bothShared && !claimed) {
             return new AcquireResult.HeldBy(
                     owner(),
                     HOST_NAME,
                     HostStatus.LIVE,
                     Optional.of(Duration.ofSeconds(1)),
                     Optional.empty(),
-                    Optional.of(user),
-                    false);
+                    Optional.of(use.users().get(0)),
+                    use.mode() == LeaseMode.SHARED);
         }
         AcquireResult laidDown = answers.get(resource);
-        if (user == null && laidDown != null) {
+        if (use == null && laidDown != null) {
             return laidDown;
         }
-        carried.remove(resource);
-        held.put(resource, note);
-        return new AcquireResult.Acquired(new HeldLease(resource, owner(), 1, LeaseMode.EXCLUSIVE));
+        List<LeaseNote> users = new ArrayList<>(use == null ? List.of() : use.users());
+        if (users.contains(note)) {
+            carried.remove(resource);
+        } else {
+            users.add(note);
+        }
+        held.put(resource, new LeaseUse(mode, users));
+        return new AcquireResult.Acquired(new HeldLease(resource, owner(), 1, mode));
+    }
+
+    /** One user of it less; without any it is free. */
+    private void drop(LeaseName resource, @Nullable LeaseNote user) {
+        LeaseUse use = held.get(resource);
+        List<LeaseNote> left = use == null || user == null
+                ? List.of()
+                : use.users().stream().filter(other -> !other.equals(user)).toList();
+        if (left.isEmpty()) {
+            held.remove(resource);
+            carried.remove(resource);
+        } else {
+            held.put(resource, new LeaseUse(Objects.requireNonNull(use).mode(), left));
+        }
     }
 
     @Override
@@ -333,23 +361,27 @@ public final class FakeLockspace implements Lockspace {
 
     @Override
     public CompletableFuture<ReleaseResult> release(LeaseName resource, LeaseNote user) {
-        return release(resource);
+        return releaseFor(resource, user);
     }
 
     @Override
     public CompletableFuture<ReleaseResult> release(LeaseName resource) {
+        return releaseFor(resource, null);
+    }
+
+    private CompletableFuture<ReleaseResult> releaseFor(LeaseName resource, @Nullable LeaseNote user) {
         synchronized (this) {
             releases.add(resource);
             if (!member) {
                 return CompletableFuture.completedFuture(new ReleaseResult.NotOurs(LeaseFault.NO_MEMBERSHIP, detail));
             }
-            if (!held.containsKey(resource)) {
+            LeaseUse use = held.get(resource);
+            if (use == null || (user != null && !use.users().contains(user))) {
                 return CompletableFuture.completedFuture(
                         new ReleaseResult.NotOurs(LeaseFault.LEADER_CHANGED, "this host does not hold it"));
             }
             onRelease.accept(resource);
-            held.remove(resource);
-            carried.remove(resource);
+            drop(resource, user);
         }
         return CompletableFuture.completedFuture(new ReleaseResult.Released());
     }

@@ -19,7 +19,12 @@ public record TestDomain(String name, UUID uuid, List<String> disks) {
     public static final VolumeResolver NO_POOLS =
             (pool, volume, mode) -> new VolumeResolver.CannotTell("no pools here");
 
-    /** @param disks paths; one that begins with {@code pool:} is a volume that nobody can resolve */
+    private static final String SHARED = "shared:";
+
+    /**
+     * @param disks paths; one that begins with {@code pool:} is a volume that nobody can resolve, one with {@code shared:} before its
+     *     path is shareable
+     */
     public static TestDomain of(String name, String... disks) {
         return new TestDomain(name, UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)), List.of(disks));
     }
@@ -33,10 +38,13 @@ public record TestDomain(String name, UUID uuid, List<String> disks) {
                 .append("</uuid><devices>");
         char letter = 'a';
         for (String disk : disks) {
+            boolean shared = disk.startsWith(SHARED);
             xml.append(
                             disk.startsWith("pool:")
                                     ? "<disk type='volume' device='disk'><source pool='p' volume='v'/>"
-                                    : "<disk type='file' device='disk'><source file='" + disk + "'/>")
+                                    : "<disk type='file' device='disk'><source file='"
+                                            + (shared ? disk.substring(SHARED.length()) : disk) + "'/>")
+                    .append(shared ? "<shareable/>" : "")
                     .append("<target dev='vd")
                     .append(letter++)
                     .append("'/></disk>");

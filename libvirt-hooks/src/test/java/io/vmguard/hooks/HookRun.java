@@ -26,6 +26,7 @@ final class HookRun {
     /** What libvirt would see. {@code stderr} has no line end. */
     record Result(int status, String stderr, Duration took) {}
 
+    private static final String BECOME = "exec \"$@\"";
     private static final Path HOOK = Path.of("qemu").toAbsolutePath();
     private static final Duration LIMIT = Duration.ofSeconds(30);
 
@@ -73,7 +74,7 @@ final class HookRun {
         Process hook = start(domain, operation);
         try {
             long deadlineNanos = System.nanoTime() + LIMIT.toNanos();
-            while (hook.children().noneMatch(ProcessHandle::isAlive)) {
+            while (isStarting(hook) || hook.children().noneMatch(ProcessHandle::isAlive)) {
                 assertThat(System.nanoTime()).as("reads stdin by now").isLessThan(deadlineNanos);
                 Thread.onSpinWait();
             }
@@ -87,6 +88,11 @@ final class HookRun {
         }
     }
 
+    /** Whether this is not the hook yet but the shell that becomes it, which has a child as well. */
+    private static boolean isStarting(Process hook) {
+        return hook.info().commandLine().orElse("").contains(BECOME);
+    }
+
     private Process start(String domain, String operation) throws IOException {
         // The name goes through printf, since Java would encode an argument in the charset of its own locale.
         var octal = new StringBuilder();
@@ -94,7 +100,7 @@ final class HookRun {
             octal.append(String.format("\\%03o", b & 0xff));
         }
         List<String> command = new ArrayList<>(List.of(
-                "sh", "-c", "n=$(printf \"$1.\"); op=$2; shift 2; exec \"$@\" \"${n%.}\" \"$op\" begin -", "sh"));
+                "sh", "-c", "n=$(printf \"$1.\"); op=$2; shift 2; " + BECOME + " \"${n%.}\" \"$op\" begin -", "sh"));
         command.add(octal.toString());
         command.add(operation);
         command.addAll(shell);

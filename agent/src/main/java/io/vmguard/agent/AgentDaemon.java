@@ -3,6 +3,7 @@ package io.vmguard.agent;
 
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.derive.VolumeResolver;
+import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.GuardSettings;
@@ -10,6 +11,7 @@ import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
 import io.vmguard.agent.hook.UpkeepHandler;
 import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
+import io.vmguard.agent.hypervisor.statusfile.StatusFiles;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.systemd.ReadinessSocket;
 import io.vmguard.agent.upkeep.AuditLog;
@@ -65,6 +67,7 @@ final class AgentDaemon implements AutoCloseable {
     private final ThreadPoolExecutor hypervisorCalls;
     private final ThreadPoolExecutor lookups;
     private final DomainGuard guard;
+    private final StatusFiles statusFiles;
     private final HookServer server;
     private final CountDownLatch stopped = new CountDownLatch(1);
 
@@ -110,6 +113,17 @@ final class AgentDaemon implements AutoCloseable {
                 hypervisorCalls,
                 lookups);
         relay.guard = guard;
+        this.statusFiles = new StatusFiles(StatusFiles.SYSTEM_DIRECTORY, new StatusFiles.Listener() {
+            @Override
+            public void status(DomainStatus status) {
+                guard.status(status);
+            }
+
+            @Override
+            public void noStatus(String name) {
+                guard.noStatus(name);
+            }
+        });
         StatusSource status = new StatusSource(config, identity, engine, hypervisor, guard, clock);
         Upkeep upkeep = new Upkeep(
                 engine,
@@ -149,6 +163,7 @@ final class AgentDaemon implements AutoCloseable {
         readiness.status("joining lockspace " + config.lockspace());
         engine.join();
         hypervisor.start(guard);
+        statusFiles.start();
     }
 
     /** Blocks until {@link #close}. */
@@ -162,6 +177,7 @@ final class AgentDaemon implements AutoCloseable {
         int running = engine.view().held().size();
         guard.close();
         server.close();
+        statusFiles.close();
         hypervisor.close();
         if (running > 0) {
             LOG.warn(

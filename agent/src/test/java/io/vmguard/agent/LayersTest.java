@@ -40,6 +40,7 @@ class LayersTest {
                 "derive             | domain",
                 "hypervisor         |",
                 "hypervisor.libvirt | hypervisor",
+                "hypervisor.statusfile | domain",
                 "process            |",
                 "process.linux      | process",
                 "systemd            |",

@@ -31,6 +31,11 @@ public final class DomainXml {
     private final List<DiskSpec> disks = new ArrayList<>();
     private @Nullable String name;
     private @Nullable UUID uuid;
+    private boolean isStatus;
+    private String state = "";
+    private String reason = "";
+    private int pid;
+    private String job = "";
 
     private DomainXml(XmlCursor cursor) {
         this.cursor = cursor;
@@ -53,11 +58,29 @@ public final class DomainXml {
      *     is not a domain, has no name, a wrong UUID or too many disks
      */
     public static DomainSpec parse(byte[] xml) throws DomainXmlException {
+        return new DomainXml(cursor(xml)).document();
+    }
+
+    private static XmlCursor cursor(byte[] xml) throws DomainXmlException {
         if (xml.length > MAX_BYTES) {
             throw DomainXmlException.at(xml, MAX_BYTES, "it is larger than " + MAX_BYTES / 1024 / 1024 + " MiB");
         }
         XmlEncoding.check(xml);
-        return new DomainXml(XmlCursor.over(xml)).document();
+        return XmlCursor.over(xml);
+    }
+
+    /**
+     * Parses a status file of libvirt's.
+     *
+     * @throws DomainXmlException as for {@link #parse(byte[])}, and if the root element is not {@code <domstatus>}
+     */
+    public static DomainStatus parseStatus(byte[] xml) throws DomainXmlException {
+        DomainXml reader = new DomainXml(cursor(xml));
+        DomainSpec domain = reader.document();
+        if (!reader.isStatus) {
+            throw new DomainXmlException(1, 1, "the root element is not <domstatus>");
+        }
+        return new DomainStatus(reader.state, reader.reason, reader.pid, reader.job, domain);
     }
 
     private DomainSpec document() throws DomainXmlException {
@@ -76,10 +99,17 @@ public final class DomainXml {
     }
 
     private DomainSpec status() throws DomainXmlException {
+        isStatus = true;
+        state = cursor.attribute("state", "");
+        reason = cursor.attribute("reason", "");
+        pid = number(cursor.attribute("pid", "0"));
         DomainSpec domain = null;
         int own = cursor.depth();
         while (cursor.nextChild(own)) {
-            if (cursor.name().equals("domain")) {
+            if (cursor.name().equals("job")) {
+                String async = cursor.attribute("async", "none");
+                job = async.equals("none") ? "" : async;
+            } else if (cursor.name().equals("domain")) {
                 if (domain != null) {
                     throw cursor.problem("there is a second <domain> in the <domstatus>");
                 }
@@ -108,6 +138,14 @@ public final class DomainXml {
             throw cursor.problem("the domain has no name");
         }
         return new DomainSpec(name, uuid, disks);
+    }
+
+    private static int number(String text) {
+        try {
+            return Math.max(0, Integer.parseInt(text.strip()));
+        } catch (NumberFormatException e) {
+            return 0; // nothing is proved by it anyhow
+        }
     }
 
     private void devices() throws DomainXmlException {

@@ -3,6 +3,7 @@ package io.vmguard.agent.guard;
 
 import io.vmguard.agent.derive.Derivation;
 import io.vmguard.agent.domain.DomainSpec;
+import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
@@ -19,6 +20,7 @@ import io.vmguard.lease.Owner;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.time.LeaseClock;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -54,6 +56,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private final Reconciliation reconciliation;
     private final Starts starts;
     private final Losses losses;
+    /** What the status files say, by the domain's name; on the guard's thread. */
+    private final Map<String, DomainSpec> live = new HashMap<>();
+
     private volatile GuardView view = new GuardView(List.of(), 0, 0);
 
     /**
@@ -244,6 +249,23 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     @Override
     public void changed(DomainChange change) {
         state.loop.hint(() -> state.listWanted = true);
+    }
+
+    /**
+     * The live domain of a status file, told at every change of that file. Finds what has no event: a disk-only snapshot, another floppy,
+     * the beginning of a block job. Any thread.
+     */
+    public void status(DomainStatus status) {
+        state.loop.hint(() -> {
+            if (!status.domain().equals(live.put(status.domain().name(), status.domain()))) {
+                state.listWanted = true;
+            }
+        });
+    }
+
+    /** That domain's status file has gone. Any thread. */
+    public void noStatus(String name) {
+        state.loop.hint(() -> live.remove(name));
     }
 
     // ---- status

@@ -32,7 +32,7 @@ public record HostIdentity(String nodeName, String bootId, String installation) 
         if (!Files.exists(file)) {
             byte[] id = new byte[16];
             random.nextBytes(id);
-            LocalRecord.replace(file, HexFormat.of().formatHex(id) + "\n", true);
+            StateFile.replace(file, HexFormat.of().formatHex(id) + "\n", true);
         }
         String installation = Files.readString(file, StandardCharsets.UTF_8).strip();
         String machine = firstOf(Path.of("/etc/machine-id"), Path.of("/var/lib/dbus/machine-id"));

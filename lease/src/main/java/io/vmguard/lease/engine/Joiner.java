@@ -63,12 +63,14 @@ final class Joiner {
      */
     Result attempt(boolean usersGone) throws BlockingDriver.Closing {
         try {
+            Optional<RememberedHostId> earlier = RememberedHostId.read(rememberedFile);
             Optional<RememberedHostId> remembered =
-                    RememberedHostId.read(rememberedFile).filter(r -> r.where().equals(store.where()));
+                    earlier.filter(r -> r.where().equals(store.where()));
             // A directory that we know and that has lost its lockspace is most likely not mounted. Making a new
             // lockspace in the
             // empty mount point would cut this host off from all others without a word.
-            boolean mayCreate = remembered.isEmpty();
+            boolean mayCreate = remembered.isEmpty()
+                    && earlier.filter(RememberedHostId.UNKNOWN::equals).isEmpty();
             LeaseStore.Opened opened = store.open(
                     settings.lockspace(),
                     SMALLEST_AREA_BYTES,

@@ -7,15 +7,9 @@ import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Owner;
 import java.io.IOException;
-import java.io.StringReader;
-import java.io.StringWriter;
-import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -52,22 +46,29 @@ record LocalRecord(
 
     /** @return empty if there is none, or it is not to be understood: then nothing is proved by it */
     static Optional<LocalRecord> read(Path file) throws IOException {
-        Properties in = new Properties();
         try {
-            in.load(new StringReader(Files.readString(file, StandardCharsets.UTF_8)));
+            return parse(Files.readAllBytes(file));
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        }
+    }
+
+    static Optional<LocalRecord> parse(byte[] bytes) {
+        try {
+            Properties in = StateFile.parse(bytes);
             Map<LeaseName, LeaseUse> users = new LinkedHashMap<>();
-            int count = Integer.parseInt(in.getProperty("users"));
-            for (int i = 0; i < count; i++) {
+            long count = StateFile.number(in, "users");
+            for (long i = 0; i < count; i++) {
                 String key = "user." + i + ".";
                 LeaseNote note = new LeaseNote(
-                        in.getProperty(key + "domain"),
-                        in.getProperty(key + "uuid"),
-                        in.getProperty(key + "disk"),
-                        in.getProperty(key + "host"),
-                        Long.parseLong(in.getProperty(key + "since")));
+                        StateFile.text(in, key + "domain"),
+                        StateFile.text(in, key + "uuid"),
+                        StateFile.text(in, key + "disk"),
+                        StateFile.text(in, key + "host"),
+                        StateFile.number(in, key + "since"));
                 LeaseMode mode = LeaseMode.valueOf(in.getProperty(key + "mode", LeaseMode.EXCLUSIVE.name()));
                 users.merge(
-                        new LeaseName(in.getProperty(key + "resource")),
+                        new LeaseName(StateFile.text(in, key + "resource")),
                         new LeaseUse(mode, List.of(note)),
                         (one, more) -> new LeaseUse(
                                 mode,
@@ -75,22 +76,24 @@ record LocalRecord(
                                         .toList()));
             }
             return Optional.of(new LocalRecord(
-                    in.getProperty("boot_id", ""),
-                    in.getProperty("where", ""),
-                    new Owner(Long.parseLong(in.getProperty("host_id")), Long.parseLong(in.getProperty("generation"))),
-                    in.getProperty("host_name", ""),
-                    Long.parseLong(in.getProperty("suspended_nanos")),
+                    StateFile.text(in, "boot_id"),
+                    StateFile.text(in, "where"),
+                    new Owner(StateFile.number(in, "host_id"), StateFile.number(in, "generation")),
+                    StateFile.text(in, "host_name"),
+                    StateFile.number(in, "suspended_nanos"),
                     Boolean.parseBoolean(in.getProperty("clean_stop")),
                     users));
-        } catch (NoSuchFileException e) {
-            return Optional.empty();
-        } catch (IllegalArgumentException | NullPointerException e) {
+        } catch (IllegalArgumentException e) {
             return Optional.empty();
         }
     }
 
     /** Replaces the file in one step. The directory is in memory, so nothing needs to be made durable. */
     void write(Path file) throws IOException {
+        StateFile.replace(file, format(), false);
+    }
+
+    String format() {
         Properties out = new Properties();
         out.setProperty("boot_id", bootId);
         out.setProperty("where", where);
@@ -113,24 +116,6 @@ record LocalRecord(
             }
         }
         out.setProperty("users", Integer.toString(i));
-        StringWriter text = new StringWriter();
-        out.store(text, "vmguard: do not edit, do not copy");
-        replace(file, text.toString(), false);
-    }
-
-    /**
-     * Writes a small file so that it is seen whole or not at all.
-     *
-     * @param durable also after a power cut
-     */
-    static void replace(Path file, String text, boolean durable) throws IOException {
-        Path next = file.resolveSibling(file.getFileName() + ".new");
-        Files.writeString(next, text, StandardCharsets.UTF_8);
-        if (durable) {
-            try (FileChannel channel = FileChannel.open(next, StandardOpenOption.WRITE)) {
-                channel.force(true);
-            }
-        }
-        Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        return StateFile.format(out, "vmguard: do not edit, do not copy");
     }
 }

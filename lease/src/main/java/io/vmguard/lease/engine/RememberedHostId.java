@@ -4,8 +4,8 @@ package io.vmguard.lease.engine;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HexFormat;
 import java.util.Optional;
@@ -21,6 +21,8 @@ import java.util.Properties;
  * @param recordHex the 200 bytes
  */
 record RememberedHostId(long hostId, String where, String recordHex) {
+    /** This host was a member of some lockspace, and no more can be told. */
+    static final RememberedHostId UNKNOWN = new RememberedHostId(0, "", "");
 
     static RememberedHostId of(String where, LeaderRecord record) {
         byte[] bytes = record.sector(LeaseLayout.SECTOR_512);
@@ -32,27 +34,34 @@ record RememberedHostId(long hostId, String where, String recordHex) {
         return of(where, onDisk).recordHex().equals(recordHex);
     }
 
+    /** @return empty if this host never had one; {@link #UNKNOWN} if what it had cannot be understood */
     static Optional<RememberedHostId> read(Path file) throws IOException {
-        if (!Files.exists(file)) {
-            return Optional.empty();
-        }
-        Properties in = new Properties();
-        try (var reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
-            in.load(reader);
-            return Optional.of(new RememberedHostId(
-                    Long.parseLong(in.getProperty("host_id", "0")),
-                    in.getProperty("where", ""),
-                    in.getProperty("record", "")));
-        } catch (IllegalArgumentException e) {
+        try {
+            return Optional.of(parse(Files.readAllBytes(file)));
+        } catch (NoSuchFileException e) {
             return Optional.empty();
         }
     }
 
+    static RememberedHostId parse(byte[] bytes) {
+        try {
+            Properties in = StateFile.parse(bytes);
+            return new RememberedHostId(
+                    StateFile.number(in, "host_id"), StateFile.text(in, "where"), StateFile.text(in, "record"));
+        } catch (IllegalArgumentException e) {
+            return UNKNOWN;
+        }
+    }
+
     void write(Path file) throws IOException {
-        LocalRecord.replace(
-                file,
-                "# vmguard: remembered host id; do not copy to other machines\nhost_id=" + hostId + "\nwhere="
-                        + where.replace("\\", "\\\\") + "\nrecord=" + recordHex + "\n",
-                true);
+        StateFile.replace(file, format(), true);
+    }
+
+    String format() {
+        Properties out = new Properties();
+        out.setProperty("host_id", Long.toString(hostId));
+        out.setProperty("where", where);
+        out.setProperty("record", recordHex);
+        return StateFile.format(out, "vmguard: remembered host id; do not copy to other machines");
     }
 }

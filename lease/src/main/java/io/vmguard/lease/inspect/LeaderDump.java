@@ -7,7 +7,6 @@ import java.util.Locale;
 
 /** The fields of a leader record with what their values mean, in a delta lease and in a resource. */
 final class LeaderDump {
-    private static final int ALIGN_FLAGS = 0xF0;
     private static final int VERSION = 4;
     private static final int FLAGS = 8;
     private static final int TIMESTAMP = 152;
@@ -100,7 +99,7 @@ final class LeaderDump {
         String area = LeaseLayout.of(record.sectorSize(), record.flags())
                 .map(layout -> "areas of " + (layout.areaBytes() >> 20) + " MiB")
                 .orElse("no known size of areas");
-        String implied = (record.flags() & ALIGN_FLAGS) == 0 ? ", implied" : "";
+        String implied = (record.flags() & LeaseLayout.ALIGN_FLAGS) == 0 ? ", implied" : "";
         return area + implied + (record.isShortHold() ? ", SHORT_HOLD: a shared acquire is under way" : "");
     }
 

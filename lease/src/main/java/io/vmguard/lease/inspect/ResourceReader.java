@@ -99,8 +99,10 @@ final class ResourceReader {
                     State.CORRUPT,
                     fault.get().fault(),
                     "its leader record is not sound: " + fault.get().why(),
-                    "Nobody can take it. Stop its domain wherever it runs; when no host uses it, remove the file: the next start "
-                            + "makes a new one.");
+                    fault.get().fault() == LeaseFault.VERSION
+                            ? "A newer version made it, and hosts that have that version may hold it: leave it to them."
+                            : "Nobody can take it. Stop its domain wherever it runs; when no host uses it, remove the file: the next "
+                                    + "start makes a new one.");
         }
         fault.ifPresent(names -> findings.add(look.finding(
                 names.fault(),
@@ -134,6 +136,7 @@ final class ResourceReader {
                 record.isShortHold(),
                 record.numHosts());
         checkSize(layout);
+        checkStep(record, layout);
         checkOwner(record, layout);
         Optional<LockspaceInspection> lockspace = lockspaces.apply(leader.lockspace());
         checkPlace(leader, lockspace);
@@ -163,6 +166,19 @@ final class ResourceReader {
                             look.entry().bytes(),
                             "it ends after " + look.entry().bytes() + " of " + layout.areaBytes() + " bytes",
                             "Nobody can take it. Stop its domain wherever it runs, then remove the file: the next start makes a new one."));
+        }
+    }
+
+    /** Hosts that count by another step would meet at the same ballot numbers. */
+    private void checkStep(LeaderRecord record, LeaseLayout layout) {
+        if (record.maxHosts() != layout.maxHosts()) {
+            findings.add(
+                    look.finding(
+                            LeaseFault.GEOMETRY,
+                            0,
+                            "it counts ballots in steps of " + record.maxHosts() + ", where its geometry has room for "
+                                    + layout.maxHosts() + " hosts",
+                            "No vmguard host takes it. When no host uses it, remove it: the next start of its domain makes a fitting one."));
         }
     }
 

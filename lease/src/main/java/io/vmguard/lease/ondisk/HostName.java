@@ -23,8 +23,9 @@ public final class HostName {
     /** Of 48 bytes in the record; the last is always NUL. */
     private static final int MAX_BYTES = 47;
 
-    private static final Pattern OURS =
-            Pattern.compile("(?<instance>[0-9a-f]{8}-[0-9a-f]{8})(\\+(?<watchdog>[1-5][0-9]))?\\.(?<node>.+)");
+    /** Any bytes can be part of a node's name, among them some that read as ends of lines, one char a byte: of an Å, say. */
+    private static final Pattern OURS = Pattern.compile(
+            "(?<instance>[0-9a-f]{8}-[0-9a-f]{8})(\\+(?<watchdog>[1-5][0-9]))?\\.(?<node>.+)", Pattern.DOTALL);
 
     private HostName() {}
 

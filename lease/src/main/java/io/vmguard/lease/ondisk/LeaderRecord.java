@@ -191,6 +191,13 @@ public final class LeaderRecord {
         return bytes.getLong(MAX_HOSTS);
     }
 
+    /** Whether a resource is cut as this says: its sectors, its area, the step of its ballot numbers, and room for its disk blocks. */
+    public boolean fits(LeaseLayout layout) {
+        return LeaseLayout.of(sectorSize(), flags()).filter(layout::equals).isPresent()
+                && maxHosts() == layout.maxHosts()
+                && numHosts() <= layout.maxHosts();
+    }
+
     public Owner owner() {
         return new Owner(bytes.getLong(OWNER_ID), bytes.getLong(OWNER_GENERATION));
     }

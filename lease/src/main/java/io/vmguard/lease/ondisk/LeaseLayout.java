@@ -34,7 +34,8 @@ public record LeaseLayout(int sectorBytes, int areaBytes, int maxHosts, int flag
             new LeaseLayout(4096, 4 * MIB, 1000, 0x40),
             new LeaseLayout(4096, 8 * MIB, 2000, 0x80));
 
-    private static final int ALIGN_FLAGS = 0xF0;
+    /** Bits of a leader's flags that say how large its area is. */
+    public static final int ALIGN_FLAGS = 0xF0;
 
     /** All geometries of the format. */
     public static List<LeaseLayout> all() {

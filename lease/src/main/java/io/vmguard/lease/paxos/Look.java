@@ -6,7 +6,6 @@ import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.step.Step;
-import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BiFunction;
@@ -22,6 +21,10 @@ import java.util.function.Function;
 record Look(LeaderRecord leader, byte[] sectors, long highestNumber, long highestLver) {
     /** Nobody can take such a lease, so nobody needs the file. */
     private static final String WAY_OUT = ". If no host holds this lease, remove the file and try again";
+
+    /** What we do not know may be of use to somebody who does. */
+    private static final String NOT_OURS =
+            ". Another program, or a newer version of this one, may need it. If none does, move it away and try again";
 
     /**
      * Reads as much as a resource of our lockspace usually has, and once more if this one was made for more hosts: a file of a stock
@@ -44,25 +47,22 @@ record Look(LeaderRecord leader, byte[] sectors, long highestNumber, long highes
                     Decoded<LeaderRecord> decoded = context.decodeLeader(area);
                     return decoded.fold(
                             leader -> {
-                                if (leader.sectorSize() != context.layout().sectorBytes()
-                                        || leader.numHosts() > context.layout().maxHosts()) {
-                                    return failed.apply(
-                                            LeaseFault.GEOMETRY,
-                                            String.format(
-                                                            Locale.ROOT,
-                                                            "sector size %d, %d hosts",
-                                                            leader.sectorSize(),
-                                                            leader.numHosts())
-                                                    + WAY_OUT);
-                                }
                                 int wanted = context.layout().ballotBytes(leader.numHosts());
                                 return wanted > bytes
                                         ? take(context, wanted, then, failed)
                                         : of(context, leader, area, then, failed);
                             },
-                            (fault, why) -> failed.apply(fault, why + WAY_OUT));
+                            (fault, why) -> failed.apply(fault, why + wayOut(fault, LeaderRecord.at(area, 0))));
                 },
                 failed);
+    }
+
+    private static String wayOut(LeaseFault fault, LeaderRecord leader) {
+        return switch (fault) {
+            case MAGIC -> leader.magic() == LeaderRecord.CLEARED_MAGIC ? WAY_OUT : NOT_OURS;
+            case VERSION, RESOURCE_INDEX -> NOT_OURS;
+            default -> WAY_OUT;
+        };
     }
 
     private static <R> Step<R> of(

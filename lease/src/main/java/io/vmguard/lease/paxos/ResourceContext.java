@@ -13,6 +13,7 @@ import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
+import java.util.Locale;
 import java.util.function.BiFunction;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
@@ -54,8 +55,26 @@ public record ResourceContext(
                 failed);
     }
 
+    /** Also of the lockspace's geometry: of another one, every offset would be another host's. */
     Decoded<LeaderRecord> decodeLeader(byte[] area) {
-        return LeaderRecord.decodeResource(area, 0, lockspace, resource, me.hostId());
+        return LeaderRecord.decodeResource(area, 0, lockspace, resource, me.hostId())
+                .fold(
+                        leader -> leader.fits(layout)
+                                ? new Decoded.Valid<>(leader)
+                                : new Decoded.Corrupt<>(
+                                        LeaseFault.GEOMETRY,
+                                        String.format(
+                                                Locale.ROOT,
+                                                "sector size %d, align flag 0x%x, %d of %d hosts; its lockspace has"
+                                                        + " sector size %d, align flag 0x%x, %d hosts",
+                                                leader.sectorSize(),
+                                                leader.flags() & LeaseLayout.ALIGN_FLAGS,
+                                                leader.numHosts(),
+                                                leader.maxHosts(),
+                                                layout.sectorBytes(),
+                                                layout.flag(),
+                                                layout.maxHosts())),
+                        Decoded.Corrupt::new);
     }
 
     /** Reads and verifies the delta lease of a host. */

@@ -9,11 +9,14 @@ import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.engine.LiveHost.Machine;
+import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseArea;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.testing.Mounted;
 import io.vmguard.lease.testing.UnderTarget;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -194,6 +197,31 @@ class BadLeaseFilesTest {
         }
     }
 
+    @Test
+    void aResourceIndexIsNotTakenForALockspace() throws IOException {
+        byte[] index = LeaseArea.lockspace(LAYOUT, LS, 1);
+        ByteBuffer.wrap(index).order(ByteOrder.LITTLE_ENDIAN).putInt(LeaderRecord.INDEX_MAGIC);
+        assertLockspaceRefused(index, LeaseFault.RESOURCE_INDEX, "a resource index, which vmguard does not use");
+    }
+
+    @Test
+    void aLockspaceOfANewerFormatIsRefused() throws IOException {
+        byte[] newer = LeaseArea.lockspace(LAYOUT, LS, 1);
+        for (int offset = 0; offset < LAYOUT.maxHosts() * LAYOUT.sectorBytes(); offset += LAYOUT.sectorBytes()) {
+            newer[offset + 6] = 4;
+        }
+        assertLockspaceRefused(newer, LeaseFault.VERSION, "delta lease of major version 4");
+    }
+
+    /** A host that cannot remember whether it ever was a member has most likely been one, and its directory is not mounted. */
+    @Test
+    void aHostWhoseMemoryIsDamagedMakesNoLockspace() throws IOException {
+        Path memory = Files.createDirectories(dir.resolve("a/state")).resolve("LS.host-id");
+        Files.write(memory, new byte[] {'h', 'o', 's', 't', '=', (byte) 0xFF});
+        assertJoinFails(LeaseFault.MISSING, leases.resolve("LS") + ": ", "is it mounted?", "remove " + memory);
+        assertThat(leases).isEmptyDirectory();
+    }
+
     private void assertLockspaceRefused(byte[] content, LeaseFault fault, String... words) throws IOException {
         put(LS, content);
         String[] all = Arrays.copyOf(words, words.length + 1);
@@ -234,6 +262,13 @@ class BadLeaseFilesTest {
         badBlock[(int) LAYOUT.diskBlockOffset(1500)] = 7;
         byte[] text = new byte[LAYOUT.areaBytes()];
         Arrays.fill(text, (byte) 'x');
+        byte[] index = sound.clone();
+        ByteBuffer.wrap(index).order(ByteOrder.LITTLE_ENDIAN).putInt(LeaderRecord.INDEX_MAGIC);
+        byte[] newer = sound.clone();
+        newer[6] = 7;
+        // Another kind of lease in another format, as a later sanlock might have.
+        byte[] newerKind = sound.clone();
+        ByteBuffer.wrap(newerKind).order(ByteOrder.LITTLE_ENDIAN).putInt(0x20240101);
 
         try (LiveHost host = Machine.at(leases, dir.resolve("a")).member()) {
             assertRefused(host, new byte[0], LeaseFault.SHORT, "has 0 bytes");
@@ -260,6 +295,10 @@ class BadLeaseFilesTest {
                     LeaseArea.resource(LeaseLayout.all().get(4), LS, R1, 2000),
                     LeaseFault.GEOMETRY,
                     "sector size 4096");
+            assertRefused(host, LeaseArea.resource(LAYOUT, LS, R1, 3000), LeaseFault.GEOMETRY, "3000 of 2000 hosts");
+            assertRefused(host, index, LeaseFault.RESOURCE_INDEX, "a resource index, which vmguard does not use");
+            assertRefused(host, newer, LeaseFault.VERSION, "major version 7");
+            assertRefused(host, newerKind, LeaseFault.MAGIC, "magic 0x20240101 is not a resource lease");
 
             // Put right, it can be had: no refusal has left anything behind.
             Files.delete(leases.resolve("R1"));
@@ -276,7 +315,7 @@ class BadLeaseFilesTest {
         assertThat(cannot.why())
                 .startsWith(leases.resolve("R1") + ": ")
                 .contains(word)
-                .containsAnyOf("remove it and try again", "remove the file");
+                .containsAnyOf("remove it and try again", "remove the file", "move it away and try again");
         assertThat(cannot.undetermined()).isFalse();
         assertThat(leases.resolve("R1")).hasBinaryContent(content);
         assertThat(host.engine.view().held()).isEmpty();

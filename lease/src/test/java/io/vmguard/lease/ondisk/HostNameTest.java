@@ -44,6 +44,17 @@ class HostNameTest {
         assertThat(HostName.watchdog(name)).isEqualTo(Timeouts.STOCK_WATCHDOG);
     }
 
+    /** Records give a name one char per byte, and a byte of an Å reads as the end of a line there. */
+    @Test
+    void aNodeNameOfAnyCharactersIsKnownAgain() {
+        for (String node : new String[] {"Ångström", "two\nlines", "\u2028"}) {
+            String given = HostName.of("0a1b2c3d", "4e5f6071", Duration.ofSeconds(10), node);
+            String onDisk = new String(given.getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1);
+            assertThat(HostName.isOurs(onDisk)).as(node).isTrue();
+            assertThat(HostName.watchdog(onDisk)).isEqualTo(Duration.ofSeconds(10));
+        }
+    }
+
     @Test
     void aLongNodeNameIsCutAtTheFieldsEnd() {
         String name = HostName.of("0a1b2c3d", "4e5f6071", Timeouts.STOCK_WATCHDOG, "n".repeat(60));

@@ -5,7 +5,7 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test deb rpm bench format clean
+.PHONY: help run test deb rpm bench fuzz format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make deb     target/vmguard_VERSION_all.deb'
 	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
 	@echo 'make bench   start times beside libvirt alone, libvirt-sanlock and virtlockd'
+	@echo 'make fuzz    look for bytes that a decoder cannot take, SECONDS=60 for each; TARGET=pattern for some'
 	@echo 'make format  put the sources into the form that the build asks for'
 	@echo 'make clean'
 
@@ -43,6 +44,9 @@ test:
 
 bench:
 	@test/bench/run.sh
+
+fuzz:
+	@scripts/fuzz.sh $(or $(SECONDS),60) '$(or $(TARGET),.)'
 
 format:
 	$(MVN) -q spotless:apply

@@ -25,6 +25,7 @@ import java.nio.ByteOrder;
  * @param inp2 proposed owner generation
  * @param inp3 proposed timestamp
  * @param lver lease version this ballot is for
+ * @param sharedGeneration 0 if it is not shared
  */
 public record DiskBlock(
         long mbal,
@@ -93,6 +94,7 @@ public record DiskBlock(
      */
     public static Decoded<DiskBlock> decode(byte[] area, int offset) {
         ByteBuffer in = ByteBuffer.wrap(area).order(ByteOrder.LITTLE_ENDIAN);
+        boolean shared = (in.getInt(offset + MODE_FLAGS) & 1) != 0;
         DiskBlock block = new DiskBlock(
                 in.getLong(offset),
                 in.getLong(offset + 8),
@@ -101,8 +103,8 @@ public record DiskBlock(
                 in.getLong(offset + 32),
                 in.getLong(offset + 40),
                 (in.getInt(offset + FLAGS) & 1) != 0,
-                (in.getInt(offset + MODE_FLAGS) & 1) != 0,
-                in.getLong(offset + MODE_GENERATION));
+                shared,
+                shared ? in.getLong(offset + MODE_GENERATION) : 0);
         int checksum = in.getInt(offset + CHECKSUM);
         boolean empty = checksum == 0 && block.mbal == 0 && block.bal == 0 && block.inp == 0 && block.lver == 0;
         if (!empty && checksum != SanlockChecksum.ofDiskBlock(area, offset)) {

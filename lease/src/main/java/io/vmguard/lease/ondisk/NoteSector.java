@@ -5,6 +5,7 @@ import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.Owner;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Optional;
@@ -70,9 +71,15 @@ public final class NoteSector {
             if (length < 0 || length > MAX_TEXT_BYTES[i]) {
                 return Optional.empty();
             }
-            byte[] text = new byte[length];
-            in.get(text);
-            texts[i] = new String(text, StandardCharsets.UTF_8);
+            try {
+                texts[i] = StandardCharsets.UTF_8
+                        .newDecoder()
+                        .decode(in.slice(in.position(), length))
+                        .toString();
+            } catch (CharacterCodingException e) {
+                return Optional.empty(); // never written by us, whatever the checksum says
+            }
+            in.position(in.position() + length);
         }
         return Optional.of(new LeaseNote(texts[0], texts[1], texts[2], texts[3], in.getLong(32)));
     }

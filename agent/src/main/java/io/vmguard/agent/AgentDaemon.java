@@ -26,11 +26,11 @@ import io.vmguard.lease.Renewal;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.LinuxClock;
-import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.engine.EngineSettings;
 import io.vmguard.lease.engine.HostIdentity;
 import io.vmguard.lease.engine.LeaseEngine;
 import io.vmguard.lease.inspect.LeaseInspector;
+import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import java.io.IOException;
 import java.security.SecureRandom;
@@ -128,7 +128,7 @@ final class AgentDaemon implements AutoCloseable {
         Upkeep upkeep = new Upkeep(
                 engine,
                 engine,
-                new LeaseInspector(new ReadOnlyDirectory(config.leaseDir(), clock)),
+                new LeaseInspector(LeaseLocation.toLookAt(config.leaseDir(), clock)),
                 new AuditLog(config.stateDir().resolve("audit.log"), clock),
                 clock,
                 identity.nodeName());

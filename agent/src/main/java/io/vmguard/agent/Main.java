@@ -6,11 +6,10 @@ import io.vmguard.agent.cli.HostsCommand;
 import io.vmguard.agent.cli.LeaseCommand;
 import io.vmguard.agent.cli.LeaseTools;
 import io.vmguard.agent.cli.StatusCommand;
-import io.vmguard.lease.device.linux.LeaseDirectory;
 import io.vmguard.lease.device.linux.LinuxClock;
-import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LockspaceMaker;
+import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.time.WrapsThePlatform;
 import java.nio.file.Path;
 import java.security.SecureRandom;
@@ -88,10 +87,10 @@ public final class Main implements Runnable {
     private static LeaseTools leaseTools() {
         LinuxClock clock = new LinuxClock();
         CountDownLatch never = new CountDownLatch(1);
-        Function<Path, LeaseInspector> inspectors = dir -> new LeaseInspector(new ReadOnlyDirectory(dir, clock));
+        Function<Path, LeaseInspector> inspectors = dir -> new LeaseInspector(LeaseLocation.toLookAt(dir, clock));
         return new LeaseTools(
                 inspectors,
-                dir -> new LockspaceMaker(inspectors.apply(dir), new LeaseDirectory(dir, clock, new SecureRandom())),
+                dir -> new LockspaceMaker(inspectors.apply(dir), new LeaseLocation(dir, clock, new SecureRandom())),
                 clock,
                 pause -> never.await(pause.toMillis(), TimeUnit.MILLISECONDS),
                 System.getenv().getOrDefault("SUDO_USER", ""));

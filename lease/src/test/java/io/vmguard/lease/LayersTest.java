@@ -52,6 +52,18 @@ class LayersTest {
     }
 
     @Test
+    void aLocationKnowsTheFormatAndTheStorageAndNoProtocol() {
+        mayKnow(
+                ROOT + ".location",
+                ROOT,
+                ROOT + ".ondisk",
+                ROOT + ".step",
+                ROOT + ".time",
+                ROOT + ".device",
+                ROOT + ".device.linux");
+    }
+
+    @Test
     void theInspectorKnowsNoEngineAndNoPlatform() {
         mayKnow(
                 ROOT + ".inspect",

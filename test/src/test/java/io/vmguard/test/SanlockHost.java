@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -59,6 +60,8 @@ public final class SanlockHost extends TestContainer {
     private final String lockspace;
     private final int ioTimeoutSeconds;
     private final Geometry geometry;
+    /** Names that are not in a file of their own. */
+    private final Map<String, String> places = new ConcurrentHashMap<>();
 
     private SanlockHost(
             String name,
@@ -356,11 +359,20 @@ public final class SanlockHost extends TestContainer {
 
     /** {@code LS:1:/leases/LS:0} */
     public String lockspaceArgument(int hostId) {
-        return lockspace + ":" + hostId + ":" + IN_CONTAINER + "/" + lockspace + ":0";
+        return lockspace + ":" + hostId + ":" + IN_CONTAINER + "/" + place(lockspace);
     }
 
     /** {@code LS:R1:/leases/R1:0} */
     public String resourceArgument(String resource) {
-        return lockspace + ":" + resource + ":" + IN_CONTAINER + "/" + resource + ":0";
+        return lockspace + ":" + resource + ":" + IN_CONTAINER + "/" + place(resource);
+    }
+
+    /** Tells it that a lockspace or resource lies in that file, which stands for a device, at that offset. */
+    void isAt(String name, String file, long offset) {
+        places.put(name, file + ":" + offset);
+    }
+
+    private String place(String name) {
+        return places.getOrDefault(name, name + ":0");
     }
 }

@@ -53,6 +53,7 @@ class SanlockMatrixIT {
                         SharedRows.ROWS,
                         RequestRows.ROWS,
                         HandOverRows.ROWS,
+                        DeviceRows.ROWS,
                         RaceRows.ROWS)
                 .flatMap(List::stream)
                 .filter(row -> wanted.isEmpty() || ids.contains(row.id()));

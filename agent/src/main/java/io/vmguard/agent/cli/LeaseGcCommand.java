@@ -60,6 +60,10 @@ final class LeaseGcCommand extends DirectoryCommand {
 
     @Override
     int run(Place place) throws IOException {
+        if (tools.inspectors().apply(place.dir()).keepsPlaces()) {
+            return cannot(
+                    place.dir() + " is a device: a lease keeps its area there for good, so there is nothing to remove");
+        }
         boolean remove = yes && !dryRun;
         List<Lease> leases;
         try {

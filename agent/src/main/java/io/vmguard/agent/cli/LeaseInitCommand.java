@@ -5,9 +5,11 @@ import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.inspect.Geometry;
+import io.vmguard.lease.inspect.LockspaceMaker;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -16,9 +18,9 @@ import picocli.CommandLine.Option;
 @Command(
         name = "init",
         description = {
-            "Make a new lockspace in the lease directory.",
+            "Make a new lockspace in the lease directory, or on an empty block device that all hosts share.",
             "An agent makes a usual one by itself when it finds none; this is for other geometries and rules. Nothing that is "
-                    + "there is ever overwritten."
+                    + "there is ever overwritten. On a device it makes the areas of all leases as well."
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
@@ -73,6 +75,14 @@ final class LeaseInitCommand extends DirectoryCommand {
                             + "join under any host id (default: from the configuration, or what fits).")
     private @Nullable Integer maxHosts;
 
+    @Option(
+            names = "--areas",
+            paramLabel = "N",
+            description =
+                    "On a block device: how many leases it shall have room for. All of them are written now, and none "
+                            + "is made later (default: as many as fit, up to " + LockspaceMaker.USUAL_AREAS + ").")
+    private @Nullable Integer areas;
+
     LeaseInitCommand(LeaseTools tools) {
         this.tools = tools;
     }
@@ -97,9 +107,10 @@ final class LeaseInitCommand extends DirectoryCommand {
         int hosts = maxHosts != null
                 ? maxHosts
                 : Math.min(place.config().maxHosts(), geometry.get().maxHosts());
+        OptionalInt wanted = areas == null ? OptionalInt.empty() : OptionalInt.of(areas);
         Optional<String> refused = tools.makers()
                 .apply(place.dir())
-                .make(new LeaseName(place.lockspace()), geometry.get(), timeouts, hosts);
+                .make(new LeaseName(place.lockspace()), geometry.get(), timeouts, hosts, wanted);
         if (refused.isPresent()) {
             complain("not made: " + refused.get());
             return PROBLEM;

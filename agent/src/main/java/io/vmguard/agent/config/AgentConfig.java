@@ -9,7 +9,8 @@ import java.util.OptionalInt;
 /**
  * The settings of one agent, checked by {@link ConfigLoader} and fixed from then on.
  *
- * @param leaseDir absolute; holds the lockspace file and one file per lease, shared by all hosts
+ * @param leaseDir absolute, shared by all hosts: a directory of the lockspace file and one file per lease, or a device that holds them side
+ *     by side
  * @param lockspace 1 to 48 bytes of printable ASCII without {@code /}, not starting with a dot
  * @param hostId 1 to 2000, or empty to find a free one
  * @param ioTimeout 1 s to 30 s in whole seconds; every other delay of the lease protocol follows from it

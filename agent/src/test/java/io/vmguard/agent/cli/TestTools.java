@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.cli;
 
-import io.vmguard.lease.device.linux.LeaseDirectory;
 import io.vmguard.lease.device.linux.LinuxClock;
-import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LockspaceMaker;
+import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -38,7 +38,8 @@ final class TestTools {
         LinuxClock real = new LinuxClock();
         LeaseTools tools = new LeaseTools(
                 TestTools::inspector,
-                where -> new LockspaceMaker(inspector(where), new LeaseDirectory(where, real, new Random(1))),
+                where -> new LockspaceMaker(
+                        inspector(where), new LeaseLocation(where, real, new Random(1), Duration.ofMillis(300))),
                 clock,
                 pause,
                 "alice");
@@ -53,6 +54,6 @@ final class TestTools {
     }
 
     static LeaseInspector inspector(Path dir) {
-        return new LeaseInspector(new ReadOnlyDirectory(dir, new LinuxClock()));
+        return new LeaseInspector(LeaseLocation.toLookAt(dir, new LinuxClock()));
     }
 }

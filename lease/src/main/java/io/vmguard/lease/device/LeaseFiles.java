@@ -35,4 +35,14 @@ public interface LeaseFiles {
 
     /** For messages. */
     String where();
+
+    /** Where a lease is, for messages. */
+    default String path(Entry entry) {
+        return where() + "/" + entry.name();
+    }
+
+    /** Whether a lease keeps its place for good, so that there is nothing to be cleaned up. */
+    default boolean keepsPlaces() {
+        return false;
+    }
 }

@@ -4,6 +4,7 @@ package io.vmguard.lease.device;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import java.io.IOException;
+import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -47,4 +48,14 @@ public interface LeaseStore {
 
     /** For messages. */
     String where();
+
+    /** Where a lease is or would be, for messages. */
+    default String path(LeaseName name) {
+        return where() + "/" + name;
+    }
+
+    /** The areas that leases are given, where an area cannot be made out of nothing; empty for a directory. */
+    default Optional<AreaPool> pool() {
+        return Optional.empty();
+    }
 }

@@ -27,9 +27,9 @@ import io.vmguard.lease.delta.DeltaLeave;
 import io.vmguard.lease.delta.DeltaRenewal;
 import io.vmguard.lease.delta.HostSighting;
 import io.vmguard.lease.device.LeaseStore;
-import io.vmguard.lease.device.linux.LeaseDirectory;
 import io.vmguard.lease.device.linux.LinuxClock;
 import io.vmguard.lease.device.linux.LocalLock;
+import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.time.LeaseClock;
@@ -149,17 +149,17 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     }
 
     /**
-     * Opens an engine on a lease directory. Nothing is joined yet.
+     * Opens an engine on a lease directory or device. Nothing is joined yet.
      *
      * @throws IOException if the local directories cannot be used
      * @throws IllegalStateException if another process of this machine is a member of this lockspace through the same runtime
      *     directory, or a dead one's I/O is still under way
      */
     public static LeaseEngine open(
-            EngineSettings settings, Path leaseDir, RandomGenerator random, LockspaceListener listener)
+            EngineSettings settings, Path leasePlace, RandomGenerator random, LockspaceListener listener)
             throws IOException {
         LinuxClock clock = new LinuxClock();
-        return open(settings, new LeaseDirectory(leaseDir, clock, random), clock, random, listener);
+        return open(settings, new LeaseLocation(leasePlace, clock, random), clock, random, listener);
     }
 
     /** The same on any store. */
@@ -248,7 +248,8 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     /** One renewal at once: it proves that the claim stands and gives the first look at all other hosts. */
     private boolean enter(Joiner.Result.Member member) throws BlockingDriver.Closing {
         Membership joined = member.membership();
-        Operations io = new Operations(joined, store, clock, random, driver);
+        AreaNaming naming = new AreaNaming(joined, store, clock, random, driver, operations, timer);
+        Operations io = new Operations(joined, store, clock, random, driver, naming);
         Resources table = new Resources(joined, io, clock, operations, timer, joiner);
         Member entering = new Member(
                 io,
@@ -264,6 +265,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         }
         if (member.resumed()) {
             table.adopt(member.users());
+            naming.settle(); // a predecessor may have died while it gave a name
         }
         synchronized (transition) {
             if (!joined.inTime()) {

@@ -8,11 +8,13 @@ import io.vmguard.lease.delta.HostTable;
 import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.paxos.ResourceContext;
 import io.vmguard.lease.time.LeaseClock;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.random.RandomGenerator;
 
 /**
  * One membership: a host id under one generation, from the join to its loss or end. It is lost once and never comes back.
@@ -85,6 +87,12 @@ final class Membership {
         recordCertain = true;
         renewedNanos = startedNanos;
         return true;
+    }
+
+    /** What machines need that work on a resource under this membership. */
+    ResourceContext context(LeaseName resource, LeaseClock time, RandomGenerator random) {
+        return new ResourceContext(
+                lockspace, resource, layout, maxHosts, timeouts, owner, hosts, this::inTime, time, random);
     }
 
     /** Our next renewals tell this host that we have something for it. */

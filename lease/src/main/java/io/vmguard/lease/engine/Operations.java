@@ -13,6 +13,7 @@ import io.vmguard.lease.paxos.ResourceContext;
 import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiFunction;
 import java.util.function.Function;
@@ -25,20 +26,27 @@ final class Operations {
     private final LeaseClock clock;
     private final RandomGenerator random;
     private final BlockingDriver driver;
+    private final AreaNaming naming;
     private final AtomicInteger underWay = new AtomicInteger();
 
     Operations(
-            Membership membership, LeaseStore store, LeaseClock clock, RandomGenerator random, BlockingDriver driver) {
+            Membership membership,
+            LeaseStore store,
+            LeaseClock clock,
+            RandomGenerator random,
+            BlockingDriver driver,
+            AreaNaming naming) {
         this.membership = membership;
         this.store = store;
         this.clock = clock;
         this.random = random;
         this.driver = driver;
+        this.naming = naming;
     }
 
     /** Whether no I/O of this membership can land any more. A new membership of this host must not begin before. */
     boolean idle() {
-        return underWay.get() == 0;
+        return underWay.get() == 0 && naming.idle();
     }
 
     /**
@@ -90,20 +98,23 @@ final class Operations {
     }
 
     private ResourceContext context(LeaseName resource) {
-        return new ResourceContext(
-                membership.lockspace,
-                resource,
-                membership.layout,
-                membership.maxHosts,
-                membership.timeouts,
-                membership.owner,
-                membership.hosts,
-                membership::inTime,
-                clock,
-                random);
+        return membership.context(resource, clock, random);
     }
 
     private LeaseStore.Opened open(LeaseName resource, boolean mayCreate) {
+        LeaseStore.Opened opened = openOnce(resource, mayCreate);
+        boolean nameless = mayCreate
+                && opened instanceof LeaseStore.Opened.Refused refused
+                && refused.fault() == LeaseFault.MISSING
+                && store.pool().isPresent();
+        if (!nameless) {
+            return opened;
+        }
+        Optional<LeaseStore.Opened.Refused> refused = naming.give(resource);
+        return refused.isPresent() ? refused.get() : openOnce(resource, false);
+    }
+
+    private LeaseStore.Opened openOnce(LeaseName resource, boolean mayCreate) {
         return store.open(
                 resource,
                 membership.layout.areaBytes(),
@@ -114,6 +125,11 @@ final class Operations {
     /** Runs a machine on a file that is open already. */
     <R> R drive(Step<R> machine, LeaseFile file) throws BlockingDriver.Closing {
         return driver.run(machine, membership.file, file);
+    }
+
+    /** Whether a resource keeps its place for good. */
+    boolean keepsPlaces() {
+        return store.pool().isPresent();
     }
 
     /** Takes the file of a resource away that nobody can acquire any more. */
@@ -141,6 +157,6 @@ final class Operations {
     String withFile(LeaseName resource, LeaseFault fault, String why) {
         return fault == LeaseFault.NO_MEMBERSHIP || why.startsWith(store.where())
                 ? why
-                : store.where() + "/" + resource + ": " + why;
+                : store.path(resource) + ": " + why;
     }
 }

@@ -96,6 +96,11 @@ final class Requests {
     }
 
     CompletableFuture<RemoveResult> remove(LeaseName resource) {
+        if (io.keepsPlaces()) {
+            // A late commit of a host that lost a race would bring the old name back beside a new one.
+            return CompletableFuture.completedFuture(new RemoveResult.Refused(
+                    LeaseFault.RULES, "a lease on a device keeps its area for good: there is nothing to remove"));
+        }
         Hold hold = new Hold(resource, LeaseMode.EXCLUSIVE, REMOVAL, State.ACQUIRING, threads);
         Optional<RemoveResult> refused = table.withHold(
                 resource,

@@ -53,6 +53,11 @@ public final class LeaseInspector {
         return files.where();
     }
 
+    /** Whether a lease keeps its place for good, so that there is nothing to be cleaned up. */
+    public boolean keepsPlaces() {
+        return files.keepsPlaces();
+    }
+
     /**
      * Looks at every file.
      *
@@ -177,7 +182,7 @@ public final class LeaseInspector {
     }
 
     private <T> T opened(LeaseFiles.Entry entry, Function<Look, T> then, Function<Finding, T> failed) {
-        String path = files.where() + "/" + entry.name();
+        String path = files.path(entry);
         if (!entry.regular()) {
             return failed.apply(new Finding(LeaseFault.MAGIC, path, 0, "it is not a regular file", ""));
         }

@@ -3,6 +3,7 @@ package io.vmguard.lease.inspect;
 
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.device.AreaPool;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.ondisk.LeaseArea;
 import io.vmguard.lease.ondisk.LeaseLayout;
@@ -10,6 +11,7 @@ import io.vmguard.lease.ondisk.LockspaceRules;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * Makes a new lockspace where it does no harm. In a new lockspace all host ids begin at generation 1 again. A resource of an earlier
@@ -17,10 +19,13 @@ import java.util.Optional;
  * not made beside one.
  */
 public final class LockspaceMaker {
+    /** Filling a device takes as long as writing it, and a host that starts reads the beginning of every area in use. */
+    public static final int USUAL_AREAS = 4096;
+
     private final LeaseInspector inspector;
     private final LeaseStore store;
 
-    /** @param store the directory that the inspector looks at */
+    /** @param store the directory or device that the inspector looks at */
     public LockspaceMaker(LeaseInspector inspector, LeaseStore store) {
         this.inspector = inspector;
         this.store = store;
@@ -36,6 +41,12 @@ public final class LockspaceMaker {
      */
     public Optional<String> make(LeaseName name, Geometry geometry, Timeouts timeouts, int maxHosts)
             throws IOException {
+        return make(name, geometry, timeouts, maxHosts, OptionalInt.empty());
+    }
+
+    /** @param areas on a device: how many leases it shall have room for; empty: as many as fit, up to {@value #USUAL_AREAS} */
+    public Optional<String> make(LeaseName name, Geometry geometry, Timeouts timeouts, int maxHosts, OptionalInt areas)
+            throws IOException {
         Optional<LeaseLayout> layout = geometry.layout();
         if (layout.isEmpty()) {
             return Optional.of("there is no such geometry: " + geometry);
@@ -43,8 +54,36 @@ public final class LockspaceMaker {
         if (maxHosts < 1 || maxHosts > geometry.maxHosts()) {
             return Optional.of(maxHosts + " hosts do not fit: there is room for 1 to " + geometry.maxHosts());
         }
+        Optional<AreaPool> device = store.pool();
+        if (device.isPresent()) {
+            return fill(device.get(), name, layout.get(), new Filling(timeouts, maxHosts, areas));
+        }
+        if (areas.isPresent()) {
+            return Optional.of(inspector.where() + " is a directory: areas are made in it as they are needed");
+        }
         Optional<String> objection = objection(name, geometry);
         return objection.isPresent() ? objection : create(name, layout.get(), timeouts, maxHosts);
+    }
+
+    private record Filling(Timeouts timeouts, int maxHosts, OptionalInt areas) {}
+
+    /** A device is filled once and for all: with the lockspace, the lease under which areas get their names, and areas without one. */
+    private Optional<String> fill(AreaPool device, LeaseName name, LeaseLayout layout, Filling filling) {
+        int room = device.room(layout.areaBytes());
+        int resources = filling.areas().orElse(Math.min(room, USUAL_AREAS));
+        if (resources < 2 || resources > room) {
+            return Optional.of(store.where() + " has room for " + room + " areas of " + layout.areaBytes()
+                    + " bytes behind the lockspace; 2 are the least, one of them for the names of the others");
+        }
+        LockspaceRules rules = new LockspaceRules(filling.timeouts().watchdog(), filling.maxHosts(), resources);
+        return device.fill(
+                area -> area == 0
+                        ? LeaseArea.lockspace(layout, name, filling.timeouts().ioTimeoutSeconds(), rules)
+                        : LeaseArea.resource(
+                                layout, name, area == 1 ? AreaPool.NAMES : AreaPool.standIn(area), filling.maxHosts()),
+                resources + 1,
+                layout.areaBytes(),
+                layout.sectorBytes());
     }
 
     private Optional<String> create(LeaseName name, LeaseLayout layout, Timeouts timeouts, int maxHosts) {

@@ -17,6 +17,7 @@ import java.util.zip.CRC32C;
  *   4 magic "VGL1"
  *   8 watchdog seconds (u32)
  *  12 max hosts (u32)
+ *  16 areas for resources behind the lockspace, on a device (u32); 0 in a directory
  *     zeroes
  * 508 CRC-32C of 0..507
  * </pre>
@@ -26,8 +27,9 @@ import java.util.zip.CRC32C;
  *
  * @param watchdog how long after 8 T a silent host may still have users running
  * @param maxHosts for how many hosts new resources are made, and so the highest host id in use
+ * @param areas how many areas for resources follow on the device that the lockspace was made on; 0 in a directory
  */
-public record LockspaceRules(Duration watchdog, int maxHosts) {
+public record LockspaceRules(Duration watchdog, int maxHosts, int areas) {
     /** Enough for nearly everybody, and a ballot reads 128 KiB instead of 1 MiB. */
     public static final int USUAL_MAX_HOSTS = 254;
 
@@ -35,6 +37,11 @@ public record LockspaceRules(Duration watchdog, int maxHosts) {
     private static final int MAGIC_OFFSET = 4;
     private static final int MAGIC = 0x314C4756; // "VGL1"
     private static final int CHECKSUM = BYTES - 4;
+
+    /** Those of a lockspace in a directory, where areas are made as they are needed. */
+    public LockspaceRules(Duration watchdog, int maxHosts) {
+        this(watchdog, maxHosts, 0);
+    }
 
     /** Those of a lockspace that sanlock made. */
     public static LockspaceRules stock(LeaseLayout layout) {
@@ -45,7 +52,7 @@ public record LockspaceRules(Duration watchdog, int maxHosts) {
     public byte[] sector(LeaseLayout layout) {
         ByteBuffer out = ByteBuffer.allocate(BYTES).order(ByteOrder.LITTLE_ENDIAN);
         out.putInt(MAGIC_OFFSET, MAGIC);
-        out.putInt(8, (int) watchdog.toSeconds()).putInt(12, maxHosts);
+        out.putInt(8, (int) watchdog.toSeconds()).putInt(12, maxHosts).putInt(16, areas);
         out.putInt(CHECKSUM, checksum(out.array()));
         return Arrays.copyOf(out.array(), layout.sectorBytes());
     }
@@ -53,7 +60,13 @@ public record LockspaceRules(Duration watchdog, int maxHosts) {
     /** @return the stock rules where nothing was ever written; corrupt if what is there cannot be understood */
     public static Decoded<LockspaceRules> decode(byte[] area, LeaseLayout layout) {
         int offset = (int) layout.noteOffset();
-        byte[] sector = Arrays.copyOfRange(area, offset, offset + BYTES);
+        return decodeSector(Arrays.copyOfRange(area, offset, offset + BYTES), layout);
+    }
+
+    /** The same of that sector alone. */
+    public static Decoded<LockspaceRules> decodeSector(byte[] lastSector, LeaseLayout layout) {
+        long offset = layout.noteOffset();
+        byte[] sector = Arrays.copyOf(lastSector, BYTES);
         if (Arrays.equals(sector, new byte[BYTES])) {
             return new Decoded.Valid<>(stock(layout));
         }
@@ -70,15 +83,18 @@ public record LockspaceRules(Duration watchdog, int maxHosts) {
         }
         long watchdog = in.getInt(8);
         int maxHosts = in.getInt(12);
+        int areas = in.getInt(16);
         if (watchdog < Timeouts.SHORTEST_WATCHDOG.toSeconds()
                 || watchdog > Timeouts.STOCK_WATCHDOG.toSeconds()
                 || maxHosts < 1
-                || maxHosts > layout.maxHosts()) {
+                || maxHosts > layout.maxHosts()
+                || areas < 0) {
             return new Decoded.Corrupt<>(
                     LeaseFault.VERSION,
-                    "the rules in its last sector say watchdog " + watchdog + " s, " + maxHosts + " hosts");
+                    "the rules in its last sector say watchdog " + watchdog + " s, " + maxHosts + " hosts, " + areas
+                            + " areas");
         }
-        return new Decoded.Valid<>(new LockspaceRules(Duration.ofSeconds(watchdog), maxHosts));
+        return new Decoded.Valid<>(new LockspaceRules(Duration.ofSeconds(watchdog), maxHosts, areas));
     }
 
     private static int checksum(byte[] sector) {

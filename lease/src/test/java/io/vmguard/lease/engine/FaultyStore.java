@@ -3,13 +3,16 @@ package io.vmguard.lease.engine;
 
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.device.AreaPool;
 import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.step.IoOutcome;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntFunction;
 import java.util.function.Supplier;
 
 /** A real store on which one write of a resource's leader or blocks goes wrong, or whose lockspace hangs. */
@@ -70,6 +73,37 @@ final class FaultyStore implements LeaseStore {
     @Override
     public String where() {
         return store.where();
+    }
+
+    @Override
+    public Optional<AreaPool> pool() {
+        return store.pool().map(FaultyPool::new);
+    }
+
+    private final class FaultyPool implements AreaPool {
+        private final AreaPool pool;
+
+        FaultyPool(AreaPool pool) {
+            this.pool = pool;
+        }
+
+        @Override
+        public Found find(LeaseName name, int areaBytes) {
+            Found found = pool.find(name, areaBytes);
+            return found instanceof Found.Free free
+                    ? new Found.Free(new FaultyFile(free.file(), false), free.standIn())
+                    : found;
+        }
+
+        @Override
+        public int room(int areaBytes) {
+            return pool.room(areaBytes);
+        }
+
+        @Override
+        public Optional<String> fill(IntFunction<byte[]> area, int areas, int areaBytes, int sectorBytes) {
+            return pool.fill(area, areas, areaBytes, sectorBytes);
+        }
     }
 
     private final class FaultyFile implements LeaseFile {

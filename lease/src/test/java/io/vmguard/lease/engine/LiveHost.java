@@ -15,8 +15,8 @@ import io.vmguard.lease.Renewal;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.LeaseStore;
-import io.vmguard.lease.device.linux.LeaseDirectory;
 import io.vmguard.lease.device.linux.LinuxClock;
+import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.ondisk.LockspaceRules;
 import io.vmguard.lease.testing.Await;
@@ -68,7 +68,7 @@ final class LiveHost implements AutoCloseable {
                         machine.home.resolve("state"),
                         machine.rules.layout,
                         machine.rules.maxHosts),
-                machine.storage.apply(new LeaseDirectory(machine.leases, machine.clock, random)),
+                machine.storage.apply(new LeaseLocation(machine.leases, machine.clock, random)),
                 machine.clock,
                 random,
                 new Recorder());

@@ -4,9 +4,11 @@ package io.vmguard.agent;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.derive.VolumeResolver;
 import io.vmguard.agent.domain.DomainStatus;
+import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.GuardSettings;
+import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
 import io.vmguard.agent.hook.UpkeepHandler;
@@ -90,6 +92,7 @@ final class AgentDaemon implements AutoCloseable {
                 config.stateDir(),
                 LeaseLayout.SECTOR_512,
                 config.maxHosts());
+        FenceTimes times = new FenceTimes(settings.timeouts(), config.destroyTimeout());
         Relay relay = new Relay();
         this.engine = LeaseEngine.open(settings, config.leaseDir(), random, relay);
         this.hypervisor = new LibvirtHypervisor(config.libvirtUri());
@@ -101,9 +104,11 @@ final class AgentDaemon implements AutoCloseable {
         this.guard = new DomainGuard(
                 new GuardSettings(
                         observe,
-                        config.onUnprotected() == AgentConfig.OnUnprotected.DESTROY,
+                        OnUnprotected.valueOf(config.onUnprotected().name()),
+                        FirstStart.nanos(config.stateDir(), identity.bootId(), clock),
+                        config.allowIgnoreLockfailure(),
                         config.hookTimeout(),
-                        config.destroyTimeout(),
+                        times,
                         identity.nodeName()),
                 engine,
                 hypervisor,
@@ -124,7 +129,7 @@ final class AgentDaemon implements AutoCloseable {
                 guard.noStatus(name);
             }
         });
-        StatusSource status = new StatusSource(config, identity, engine, hypervisor, guard, clock);
+        StatusSource status = new StatusSource(config, identity, engine, hypervisor, guard, times, clock);
         Upkeep upkeep = new Upkeep(
                 engine,
                 engine,

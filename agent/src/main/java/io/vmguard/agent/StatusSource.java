@@ -2,6 +2,7 @@
 package io.vmguard.agent;
 
 import io.vmguard.agent.config.AgentConfig;
+import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.DomainView;
 import io.vmguard.agent.guard.GuardView;
@@ -31,6 +32,7 @@ final class StatusSource implements Supplier<StatusReport> {
     private final Lockspace lockspace;
     private final Hypervisor hypervisor;
     private final DomainGuard guard;
+    private final FenceTimes times;
     private final LeaseClock clock;
     private final long startedNanos;
 
@@ -40,12 +42,14 @@ final class StatusSource implements Supplier<StatusReport> {
             Lockspace lockspace,
             Hypervisor hypervisor,
             DomainGuard guard,
+            FenceTimes times,
             LeaseClock clock) {
         this.config = config;
         this.identity = identity;
         this.lockspace = lockspace;
         this.hypervisor = hypervisor;
         this.guard = guard;
+        this.times = times;
         this.clock = clock;
         this.startedNanos = clock.bootNanos();
     }
@@ -70,6 +74,7 @@ final class StatusSource implements Supplier<StatusReport> {
                 new StatusReport.Libvirt(config.libvirtUri(), libvirt.connected(), libvirt.detail()),
                 view.hosts().stream().map(StatusSource::host).toList(),
                 domains.domains().stream().map(this::domain).toList(),
+                worstCase(view),
                 warnings(view, domains, libvirt));
     }
 
@@ -87,6 +92,17 @@ final class StatusSource implements Supplier<StatusReport> {
                 seconds(view.lostIn()),
                 view.timeouts().hostDead().toSeconds(),
                 view.undetermined().stream().map(LeaseName::value).toList());
+    }
+
+    /** What comes when if no renewal succeeds from now on. */
+    private List<StatusReport.Deadline> worstCase(LockspaceView view) {
+        Optional<Duration> renewedAgo = view.renewedAgo();
+        return times.stages().stream()
+                .map(deadline -> new StatusReport.Deadline(
+                        deadline.what(),
+                        deadline.after().toMillis() / 1000.0,
+                        seconds(renewedAgo.map(ago -> deadline.after().minus(ago)))))
+                .toList();
     }
 
     private static StatusReport.Host host(HostView host) {
@@ -117,6 +133,7 @@ final class StatusSource implements Supplier<StatusReport> {
                                 lease.since(),
                                 Math.max(0, now - lease.since())))
                         .toList(),
+                domain.onLockFailure(),
                 domain.problems());
     }
 

@@ -20,6 +20,7 @@ import java.util.OptionalInt;
  * @param libvirtUri of this host's libvirt
  * @param mode what an unprotected start leads to
  * @param onUnprotected what happens to a domain found running although another host holds its lease
+ * @param allowIgnoreLockfailure whether a domain with {@code <on_lockfailure>ignore</on_lockfailure>} runs on when its lease is lost
  * @param socket absolute, at most 107 bytes (the limit of a Unix socket address)
  * @param socketGroup may use the socket beside root; empty for root only
  * @param stateDir absolute; survives a reboot
@@ -37,6 +38,7 @@ public record AgentConfig(
         String libvirtUri,
         Mode mode,
         OnUnprotected onUnprotected,
+        boolean allowIgnoreLockfailure,
         Path socket,
         Optional<String> socketGroup,
         Path stateDir,
@@ -54,8 +56,12 @@ public record AgentConfig(
 
     /** What happens to a domain found running while another owner holds one of its leases. */
     public enum OnUnprotected {
+        /** Paused, but only reported if it began to run before the first agent of this host did. */
+        AUTO,
         /** It is reported, again and again, and left alone. */
         REPORT,
+        /** It is reported, and paused through libvirt each time it is found running. */
+        PAUSE,
         /** It is destroyed. */
         DESTROY
     }

@@ -82,6 +82,7 @@ public final class ConfigLoader {
                 values.localUri(ConfigKey.LIBVIRT_URI),
                 values.choice(ConfigKey.MODE, Mode.values()),
                 values.choice(ConfigKey.ON_UNPROTECTED, OnUnprotected.values()),
+                values.flag(ConfigKey.ALLOW_IGNORE_LOCKFAILURE),
                 values.socketPath(ConfigKey.SOCKET),
                 values.group(ConfigKey.SOCKET_GROUP),
                 values.path(ConfigKey.STATE_DIR),

@@ -140,6 +140,14 @@ final class ConfigValues {
         return choices[index];
     }
 
+    boolean flag(ConfigKey key) {
+        String text = text(key);
+        if (!text.equals("true") && !text.equals("false")) {
+            wrong(key, "must be true or false");
+        }
+        return text.equals("true");
+    }
+
     /** A connection to another machine would guard domains that this host can neither see nor kill. */
     String localUri(ConfigKey key) {
         String text = text(key);

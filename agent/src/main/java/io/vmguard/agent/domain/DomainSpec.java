@@ -11,10 +11,16 @@ import org.jspecify.annotations.Nullable;
  * @param name as written, never blank
  * @param uuid absent only in XML written by hand; libvirt always gives one to its hooks
  * @param disks in document order, at most {@link DomainXml#MAX_DISKS}
+ * @param onLockFailure what it wants to happen when a lease of it is lost
  */
-public record DomainSpec(String name, @Nullable UUID uuid, List<DiskSpec> disks) {
+public record DomainSpec(String name, @Nullable UUID uuid, List<DiskSpec> disks, OnLockFailure onLockFailure) {
 
     public DomainSpec {
         disks = List.copyOf(disks);
+    }
+
+    /** One that says nothing about lost leases. */
+    public DomainSpec(String name, @Nullable UUID uuid, List<DiskSpec> disks) {
+        this(name, uuid, disks, OnLockFailure.UNSAID);
     }
 }

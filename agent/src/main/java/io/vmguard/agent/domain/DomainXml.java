@@ -36,6 +36,7 @@ public final class DomainXml {
     private String reason = "";
     private int pid;
     private String job = "";
+    private OnLockFailure onLockFailure = OnLockFailure.UNSAID;
 
     private DomainXml(XmlCursor cursor) {
         this.cursor = cursor;
@@ -129,6 +130,7 @@ public final class DomainXml {
                 case "name" -> name = name == null ? cursor.text() : name;
                 case "uuid" -> uuid = uuid == null ? uuid(cursor.text()) : uuid;
                 case "devices" -> devices();
+                case "on_lockfailure" -> onLockFailure = OnLockFailure.of(cursor.text());
                 default -> {
                     // Everything else is no storage; metadata may hold anything, even elements named disk.
                 }
@@ -137,7 +139,7 @@ public final class DomainXml {
         if (name == null || name.isBlank()) {
             throw cursor.problem("the domain has no name");
         }
-        return new DomainSpec(name, uuid, disks);
+        return new DomainSpec(name, uuid, disks, onLockFailure);
     }
 
     private static int number(String text) {

@@ -3,6 +3,7 @@ package io.vmguard.agent.fence;
 
 import io.vmguard.lease.Timeouts;
 import java.time.Duration;
+import java.util.List;
 
 /**
  * The one table of what happens when on a host that cannot renew, everything counted from the start of its last successful renewal.
@@ -71,5 +72,22 @@ public record FenceTimes(Timeouts timeouts, Duration destroyLimit) {
     /** From here on others may take the leases: all must be over before. */
     public Duration hostDead() {
         return timeouts.hostDead();
+    }
+
+    /**
+     * One stage, for people.
+     *
+     * @param what happens then
+     * @param after the start of the last successful renewal
+     */
+    public record Stage(String what, Duration after) {}
+
+    /** The stages in the order of time. */
+    public List<Stage> stages() {
+        return List.of(
+                new Stage("a warning", warned()),
+                new Stage("domains told to end", leasesLost()),
+                new Stage("SIGKILL", killed()),
+                new Stage("other hosts may take the leases", hostDead()));
     }
 }

@@ -5,8 +5,10 @@ import io.vmguard.agent.derive.Derivation;
 import io.vmguard.agent.derive.LeaseDeriver;
 import io.vmguard.agent.derive.Refusal;
 import io.vmguard.agent.derive.VolumeResolver;
+import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.DomainXmlException;
+import io.vmguard.agent.domain.OnLockFailure;
 import io.vmguard.agent.hypervisor.ActiveDomain;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.ListResult;
@@ -37,12 +39,21 @@ public final class ActiveDomains {
 
     private ListedDomain derived(ActiveDomain domain) {
         try {
-            Derivation derivation = LeaseDeriver.derive(DomainXml.parse(domain.xml()), volumes);
-            return new ListedDomain(domain.uuid(), domain.name(), derivation);
+            DomainSpec spec = DomainXml.parse(domain.xml());
+            return new ListedDomain(
+                    domain.uuid(),
+                    domain.name(),
+                    LeaseDeriver.derive(spec, volumes),
+                    spec.onLockFailure(),
+                    domain.xml());
         } catch (DomainXmlException e) {
             Refusal refusal = new Refusal(domain.name(), "its XML cannot be read: " + e.reason());
             return new ListedDomain(
-                    domain.uuid(), domain.name(), new Derivation(List.of(), List.of(), List.of(refusal)));
+                    domain.uuid(),
+                    domain.name(),
+                    new Derivation(List.of(), List.of(), List.of(refusal)),
+                    OnLockFailure.UNSAID,
+                    domain.xml());
         }
     }
 }

@@ -4,6 +4,7 @@ package io.vmguard.agent.guard;
 import io.vmguard.agent.derive.Derivation;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.DomainStatus;
+import io.vmguard.agent.fence.FencePolicy.Wish;
 import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
@@ -17,6 +18,7 @@ import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Lockspace;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.Renewal;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.time.LeaseClock;
@@ -43,7 +45,9 @@ import org.apache.logging.log4j.Logger;
  *   <li>A start is granted when all its leases are held, never before.
  *   <li>A lease is given back when the QEMU of its run is <em>proved</em> gone: its pidfd says so, or no QEMU was ever seen, libvirt
  *       lists the domain as inactive after the grant, and no process of it exists. Hooks and events are only hints to look.
- *   <li>When the membership is lost, every run with a lease is destroyed through libvirt, and by SIGKILL when that took too long.
+ *   <li>When the membership is lost, every run with a lease is stopped as it wants to be, if that can be had in time: see {@link
+ *       io.vmguard.agent.fence.FencePolicy}. Before every step the guard looks whether it still is a member: a step that comes late, after a
+ *       suspend or a freeze, is preceded by the stopping of what is overdue.
  * </ul>
  */
 public final class DomainGuard implements LockspaceListener, Hypervisor.Listener, AutoCloseable {
@@ -59,6 +63,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     /** What the status files say, by the domain's name; on the guard's thread. */
     private final Map<String, DomainSpec> live = new HashMap<>();
 
+    private final Fencing fencing;
+    private final Pauses pauses;
+    private final Restarts restarts;
     private volatile GuardView view = new GuardView(List.of(), 0, 0);
 
     /**
@@ -77,13 +84,16 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             Executor hypervisorCalls,
             Executor lookups) {
         this.hypervisor = hypervisor;
-        GuardLoop loop = new GuardLoop(hypervisorCalls, lookups, this::tick, this::last);
+        GuardLoop loop = new GuardLoop(hypervisorCalls, lookups, this::first, this::tick, this::last);
         this.state = new GuardState(settings, lockspace, clock, loop);
         this.claims = new LeaseClaims(state, this::decide);
         this.endings = new Endings(state, processes, claims, this::afterEnd);
-        this.reconciliation = new Reconciliation(state, activeDomains, claims, this::doom);
+        this.pauses = new Pauses(state, hypervisor, claims, this::afterHalt, this::kill);
+        this.fencing = new Fencing(state, hypervisor, pauses);
+        this.restarts = new Restarts(state, hypervisor);
+        this.reconciliation = new Reconciliation(state, hypervisor, activeDomains, claims, this::doom);
         this.starts = new Starts(state, claims, endings, reconciliation);
-        this.losses = new Losses(state, hypervisor, claims, starts);
+        this.losses = new Losses(state, claims, starts, fencing);
     }
 
     /** Starts the guard's thread. */
@@ -101,24 +111,41 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private void decide(Run run) {
         if (run.phase == Phase.ACQUIRING) {
             starts.decide(run);
+        } else if (run.halted) {
+            pauses.decide(run);
         } else {
             reconciliation.decideFound(run);
         }
     }
 
-    private void afterEnd() {
+    private void afterEnd(Run run) {
+        restarts.ended(run);
         losses.considerUsersGone();
     }
 
+    private void afterHalt() {
+        losses.considerUsersGone();
+    }
+
+    /** It must go, though none of its leases is lost. */
     private void doom(Run run) {
-        losses.doom(run);
+        fencing.begin(run, Wish.POWEROFF, state.clock.bootNanos());
+    }
+
+    private void kill(Run run) {
+        fencing.kill(run);
+    }
+
+    private void first() {
+        losses.look();
     }
 
     private void tick() {
         long nowNanos = state.clock.bootNanos();
         for (Run run : List.copyOf(state.runs.values())) {
             starts.abandonWhenLate(run, nowNanos);
-            losses.killWhenDue(run, nowNanos);
+            fencing.act(run, nowNanos);
+            pauses.lookWhenDue(run, nowNanos);
             endings.lookWhenDue(run, nowNanos);
         }
         if (state.loop.takeHintsDropped()) {
@@ -126,6 +153,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             List.copyOf(state.runs.values()).forEach(endings::hintEnd);
         }
         starts.reconsider();
+        restarts.startWhenDue(nowNanos);
         reconciliation.listWhenDue(nowNanos);
         publish();
     }
@@ -169,6 +197,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         state.loop.tell(() -> {
             state.joined = true;
             reconciliation.claimCarriedOver();
+            pauses.regain();
             state.listWanted = true;
         });
     }
@@ -198,6 +227,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                 state.runs.values().stream()
                         .filter(run -> run.wanted.containsKey(resource))
                         .toList()));
+    }
+
+    @Override
+    public void renewed(Renewal renewal) {
+        state.renewedNanos = renewal.startedBootNanos();
     }
 
     @Override
@@ -235,12 +269,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     public void lifecycle(DomainEvent event) {
         switch (event.kind()) {
             case STOPPED, CRASHED -> state.loop.hint(() -> endings.hintEnd(event.uuid()));
-            case STARTED, RESUMED ->
-                state.loop.hint(() -> {
-                    if (!state.runs.containsKey(event.uuid())) {
-                        state.listWanted = true; // somebody state.runs whom we do not know
-                    }
-                });
+            case STARTED, RESUMED -> state.loop.hint(() -> begun(event.uuid()));
             default -> {}
         }
     }
@@ -268,6 +297,16 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         state.loop.hint(() -> live.remove(name));
     }
 
+    private void begun(UUID uuid) {
+        Run run = state.runs.get(uuid);
+        if (run == null || !run.conflicts.isEmpty()) {
+            state.listWanted = true; // somebody runs whom we do not know, or who should not
+        }
+        if (run != null) {
+            pauses.lookNow(run); // whether it really was resumed only its process tells
+        }
+    }
+
     // ---- status
 
     /** A moment ago. Any thread. */
@@ -276,12 +315,12 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     }
 
     private void publish() {
-        view = new GuardView(
-                state.runs.values().stream().map(DomainGuard::view).toList(), starts.granted(), starts.refused());
+        view = new GuardView(state.runs.values().stream().map(this::view).toList(), starts.granted(), starts.refused());
     }
 
-    private static DomainView view(Run run) {
-        String state = run.doomed ? "stopping" : run.phase == Phase.RUNNING ? "running" : "starting";
+    private DomainView view(Run run) {
+        String state =
+                run.doomed ? "stopping" : run.halted ? "paused" : run.phase == Phase.RUNNING ? "running" : "starting";
         List<DomainView.LeaseView> leases = run.wanted.entrySet().stream()
                 .map(entry -> new DomainView.LeaseView(
                         entry.getValue().target(),
@@ -291,7 +330,8 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                         entry.getValue().note().sinceEpochSeconds()))
                 .toList();
         Optional<Integer> pid = Optional.ofNullable(run.process).map(GuardedProcess::pid);
-        return new DomainView(run.name, run.uuid.toString(), state, pid, leases, run.problems);
+        String wish = losses.effective(run).name().toLowerCase(Locale.ROOT);
+        return new DomainView(run.name, run.uuid.toString(), state, pid, leases, wish, run.problems);
     }
 
     /** Answers every start and ends the guard's thread. Domains run on; their leases are the engine's to keep. */

@@ -7,12 +7,19 @@ import java.util.Optional;
 /**
  * One run of a domain, as the guard saw it a moment ago.
  *
- * @param state starting, running, stopping because a lease is lost
+ * @param state starting, running, stopping because a lease is lost, paused because one is
  * @param pid of its QEMU once known
+ * @param onLockFailure what happens to it when a lease is lost, in libvirt's word
  * @param problems why it is not fully protected; empty if it is
  */
 public record DomainView(
-        String name, String uuid, String state, Optional<Integer> pid, List<LeaseView> leases, List<String> problems) {
+        String name,
+        String uuid,
+        String state,
+        Optional<Integer> pid,
+        List<LeaseView> leases,
+        String onLockFailure,
+        List<String> problems) {
 
     /**
      * @param since when it was taken, epoch seconds

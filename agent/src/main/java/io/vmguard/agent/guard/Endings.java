@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
+import io.vmguard.agent.domain.OnLockFailure;
 import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.Lookup;
 import io.vmguard.agent.process.QemuProcesses;
 import java.time.Duration;
 import java.util.UUID;
+import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -24,10 +26,10 @@ final class Endings {
     private final GuardState state;
     private final QemuProcesses processes;
     private final LeaseClaims claims;
-    private final Runnable afterEnd;
+    private final Consumer<Run> afterEnd;
 
     /** @param afterEnd called when a run has ended and its leases are on their way back */
-    Endings(GuardState state, QemuProcesses processes, LeaseClaims claims, Runnable afterEnd) {
+    Endings(GuardState state, QemuProcesses processes, LeaseClaims claims, Consumer<Run> afterEnd) {
         this.state = state;
         this.processes = processes;
         this.claims = claims;
@@ -87,6 +89,10 @@ final class Endings {
             run.process = found.process();
             run.phase = Phase.RUNNING;
             LOG.info("{} runs as pid {}", run, found.process().pid());
+            boolean xmlMissing = run.onLockFailure.action() == OnLockFailure.Action.RESTART && run.xml == null;
+            if (xmlMissing || !run.conflicts.isEmpty()) {
+                state.listWanted = true; // its XML may be needed later; its age may matter now
+            }
             found.process().onGone(() -> state.loop.tell(() -> onGone(run)));
         } else if (lookup instanceof Lookup.NotFound && state.runs.get(run.uuid) == run && run.phase == Phase.GRANTED) {
             boolean inactive = run.inactiveSinceNanos > run.mayRunSinceNanos;
@@ -113,15 +119,16 @@ final class Endings {
         if (process != null) {
             process.close();
         }
+        run.ended = true;
         state.runs.remove(run.uuid, run);
         long nowNanos = state.clock.bootNanos();
         state.endedNanos.values().removeIf(ended -> nowNanos - ended > ENDED_NANOS);
         state.endedNanos.put(run.uuid, nowNanos);
         claims.giveUp(run);
-        if (!run.leasesLost) {
-            claims.releaseAll(run);
+        if (!run.leasesLost || run.halted) {
+            claims.releaseAll(run); // what a halted run holds is of the next membership
         }
-        afterEnd.run();
+        afterEnd.accept(run);
     }
 
     /** Whether the previous run of a domain is over, its news still on the way. */

@@ -23,6 +23,7 @@ final class GuardLoop {
     private final BlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>();
     private final Executor hypervisorCalls;
     private final Executor lookups;
+    private final Runnable first;
     private final Runnable tick;
     private final Runnable last;
     private final Thread thread;
@@ -34,12 +35,14 @@ final class GuardLoop {
      *
      * @param hypervisorCalls runs calls of the hypervisor, which may hang
      * @param lookups runs searches for processes; apart from the former, for a kill may need one while the hypervisor hangs
+     * @param first what is done before each message, and at least every {@value #TICK_MILLIS} ms
      * @param tick what is done after each message, and at least every {@value #TICK_MILLIS} ms
      * @param last what is done when the thread ends, after the last message
      */
-    GuardLoop(Executor hypervisorCalls, Executor lookups, Runnable tick, Runnable last) {
+    GuardLoop(Executor hypervisorCalls, Executor lookups, Runnable first, Runnable tick, Runnable last) {
         this.hypervisorCalls = hypervisorCalls;
         this.lookups = lookups;
+        this.first = first;
         this.tick = tick;
         this.last = last;
         this.thread = new Thread(this::loop, "vmguard-guard");
@@ -64,6 +67,7 @@ final class GuardLoop {
     }
 
     private void step(@Nullable Runnable message) {
+        first.run();
         if (message != null) {
             message.run();
         }

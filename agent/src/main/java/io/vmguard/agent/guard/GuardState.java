@@ -23,6 +23,8 @@ final class GuardState {
     final Map<UUID, Long> endedNanos = new HashMap<>();
     /** The engine's news of the membership has arrived: what it carries over is claimed. */
     boolean joined;
+    /** Boot clock: the start of the last renewal that has succeeded; 0 = none. Written by the engine's threads. */
+    volatile long renewedNanos;
     /** Somebody needs libvirt's list of active domains. */
     boolean listWanted;
 

@@ -52,8 +52,8 @@ final class LeaseClaims {
             return; // given up, see giveUp
         }
         run.pending.remove(resource);
-        if (result instanceof AcquireResult.Acquired) {
-            run.held.put(resource, true);
+        if (result instanceof AcquireResult.Acquired acquired) {
+            onHeld(run, resource, acquired);
             run.refused.remove(resource);
         } else {
             run.refused.put(
@@ -67,12 +67,21 @@ final class LeaseClaims {
         }
     }
 
+    /** Each ballot that is won makes one version more: any other step means that somebody else has won one meanwhile, or may have. */
+    private static void onHeld(Run run, LeaseName resource, AcquireResult.Acquired acquired) {
+        run.held.put(resource, true);
+        Long before = run.lvers.put(resource, acquired.lease().lver());
+        if (run.halted && (before == null || acquired.lease().lver() != before + 1)) {
+            run.overtaken = true;
+        }
+    }
+
     /** Waits for no lease any more. The engine gives back what comes later; what has come, its news still in the queue, is held. */
     void giveUp(Run run) {
         run.pending.forEach((resource, future) -> {
             boolean cancelled = future.cancel(false) || future.isCompletedExceptionally();
-            if (!cancelled && future.join() instanceof AcquireResult.Acquired) {
-                run.held.put(resource, true);
+            if (!cancelled && future.join() instanceof AcquireResult.Acquired acquired) {
+                onHeld(run, resource, acquired);
             }
         });
         run.pending.clear();

@@ -2,7 +2,12 @@
 package io.vmguard.agent.guard;
 
 import io.vmguard.agent.derive.Derivation;
+import io.vmguard.agent.domain.OnLockFailure;
 import java.util.UUID;
 
-/** An active domain with the leases that its live XML calls for. */
-record ListedDomain(UUID uuid, String name, Derivation derivation) {}
+/**
+ * An active domain with the leases that its live XML calls for.
+ *
+ * @param xml the live XML itself; not to be changed
+ */
+record ListedDomain(UUID uuid, String name, Derivation derivation, OnLockFailure onLockFailure, byte[] xml) {}

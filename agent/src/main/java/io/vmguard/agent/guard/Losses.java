@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
+import io.vmguard.agent.domain.OnLockFailure.Action;
+import io.vmguard.agent.fence.FencePolicy.Wish;
 import io.vmguard.agent.guard.Run.Phase;
-import io.vmguard.agent.hypervisor.Hypervisor;
-import io.vmguard.agent.hypervisor.KillResult;
-import io.vmguard.agent.process.GuardedProcess;
-import io.vmguard.agent.process.KillSignal;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
@@ -20,26 +18,62 @@ import java.util.UUID;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/** Stops the users of lost leases: through libvirt, then by SIGKILL, until each is proved gone. */
+/** Finds out that leases are lost and whose they were, has those stopped, and says when the last of them can write no more. */
 final class Losses {
     private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
-    private static final long KILL_AGAIN_NANOS = Duration.ofSeconds(1).toNanos();
+    /** The guard looks twenty times a second. */
+    private static final long AWAY_NANOS = Duration.ofSeconds(2).toNanos();
 
     private final GuardState state;
-    private final Hypervisor hypervisor;
     private final LeaseClaims claims;
     private final Starts starts;
+    private final Fencing fencing;
     private boolean usersMustGo;
+    /** A loss that was noticed before the engine told of it. */
+    private boolean noticed;
 
-    Losses(GuardState state, Hypervisor hypervisor, LeaseClaims claims, Starts starts) {
+    private long lookedNanos;
+
+    Losses(GuardState state, LeaseClaims claims, Starts starts, Fencing fencing) {
         this.state = state;
-        this.hypervisor = hypervisor;
         this.claims = claims;
         this.starts = starts;
+        this.fencing = fencing;
     }
 
-    /** Every lease of this membership is lost. */
+    /**
+     * Before anything else is done, each time: are the leases still in time? This process may have been stopped, frozen or suspended
+     * since the last look, and the engine's word of a loss may be behind messages that want something granted.
+     */
+    void look() {
+        long nowNanos = state.clock.bootNanos();
+        long awayNanos = lookedNanos == 0 ? 0 : nowNanos - lookedNanos;
+        lookedNanos = nowNanos;
+        if (awayNanos > AWAY_NANOS) {
+            LOG.warn(
+                    "the guard did not run for {} s",
+                    Duration.ofNanos(awayNanos).toSeconds());
+        }
+        if (state.joined && !state.lockspace.member() && !state.loop.closing()) {
+            noticed = true;
+            handleLoss(LeaseFault.TIMED_OUT, "no renewal in time, noticed by the guard");
+        }
+        if (awayNanos > AWAY_NANOS) {
+            List.copyOf(state.runs.values()).forEach(run -> fencing.act(run, nowNanos));
+        }
+    }
+
+    /** The engine's word: every lease of this membership is lost. */
     void onLost(LeaseFault fault, String why) {
+        if (noticed) {
+            noticed = false;
+            considerUsersGone();
+            return;
+        }
+        handleLoss(fault, why);
+    }
+
+    private void handleLoss(LeaseFault fault, String why) {
         state.joined = false;
         List<Run> waiting = state.runs.values().stream()
                 .filter(run -> run.phase == Phase.ACQUIRING)
@@ -50,8 +84,13 @@ final class Losses {
                 .toList();
         others.forEach(claims::giveUp);
         List<Run> users = others.stream()
-                .filter(run -> run.holdsAny() || unclaimed.contains(run.uuid))
+                .filter(run -> !run.halted && (run.holdsAny() || unclaimed.contains(run.uuid)))
                 .toList();
+        others.stream().filter(run -> run.halted).forEach(run -> run.held.clear());
+        usersMustGo = true;
+        long renewedNanos = state.renewedNanos == 0 ? state.clock.bootNanos() : state.renewedNanos;
+        // First the deeds, then the words.
+        users.forEach(run -> stop(run, renewedNanos));
         LOG.error(
                 "membership lost ({}: {}): {}",
                 fault,
@@ -59,21 +98,44 @@ final class Losses {
                 state.settings.observe()
                         ? "mode observe, nothing is stopped"
                         : users.isEmpty() ? "no domain holds a lease" : "stopping " + users);
-        usersMustGo = true;
-        for (Run run : users) {
-            if (state.settings.observe()) {
-                run.held.clear();
-            } else {
-                run.leasesLost = true;
-                doom(run);
-            }
-        }
         for (Run run : waiting) {
             claims.giveUp(run);
             run.held.clear(); // nothing is ours to give back any more
-            starts.abandon(run, new StartAnswer.CannotTell(Sentences.notReady(run.name, why)));
+            starts.abandon(
+                    run,
+                    new StartAnswer.CannotTell(
+                            Sentences.notReady(run.name, state.lockspace.view().detail())));
         }
         considerUsersGone();
+    }
+
+    private void stop(Run run, long renewedNanos) {
+        if (state.settings.observe()) {
+            run.held.clear();
+            return;
+        }
+        Wish wish = wish(run);
+        if (wish == Wish.IGNORE) {
+            LOG.error("{} HAS LOST ITS LEASES AND RUNS ON: its on_lockfailure is ignore", run);
+            run.held.clear();
+            return;
+        }
+        run.leasesLost = true;
+        fencing.begin(run, wish, renewedNanos);
+    }
+
+    private Wish wish(Run run) {
+        return switch (effective(run)) {
+            case POWEROFF, RESTART -> Wish.POWEROFF;
+            case PAUSE -> Wish.PAUSE;
+            case IGNORE -> Wish.IGNORE;
+        };
+    }
+
+    /** What is done with a run when its leases are lost: what it asks for, if that is allowed. */
+    Action effective(Run run) {
+        Action action = run.onLockFailure.action();
+        return action == Action.IGNORE && !state.settings.allowIgnore() ? Action.POWEROFF : action;
     }
 
     /** The users of what the engine still held, also of what it had carried over and nobody came to claim before the loss. */
@@ -92,7 +154,10 @@ final class Losses {
         return leases.values().stream().flatMap(use -> use.users().stream()).toList();
     }
 
-    /** An earlier agent of this boot lost its leases; its users must go before a new membership may begin. */
+    /**
+     * An earlier agent of this boot lost its leases; its users must go before a new membership may begin. Since when is not known, so
+     * there is no time for anything orderly.
+     */
     void onPreviousLifeLost(Map<LeaseName, LeaseUse> leases) {
         List<LeaseNote> users = notes(leases);
         LOG.error(
@@ -105,57 +170,15 @@ final class Losses {
             names.forEach((uuid, name) -> {
                 Run run = state.runOf(uuid, name);
                 run.leasesLost = true;
-                doom(run);
+                fencing.begin(run, Wish.POWEROFF, fencing.overdue());
             });
         }
         considerUsersGone();
     }
 
-    /** Stops a domain: through libvirt within the limit, then by SIGKILL. It counts as stopped when its process is gone. */
-    void doom(Run run) {
-        if (run.doomed) {
-            return;
-        }
-        run.doomed = true;
-        run.killAtNanos =
-                state.clock.bootNanos() + state.settings.destroyLimit().toNanos();
-        run.nextLookupNanos = state.clock.bootNanos();
-        run.endHinted = true;
-        state.listWanted = true;
-        state.loop.askHypervisor(
-                () -> {
-                    KillResult result = hypervisor.destroy(run.uuid, state.settings.destroyLimit());
-                    state.loop.tell(() -> onDestroyed(run, result));
-                },
-                () -> onDestroyed(run, new KillResult.Unknown("internal error")));
-    }
-
-    private void onDestroyed(Run run, KillResult result) {
-        if (state.runs.get(run.uuid) != run) {
-            return;
-        }
-        if (result instanceof KillResult.Unknown unknown) {
-            LOG.warn("libvirt did not destroy {}: {}", run, unknown.reason());
-            run.killAtNanos = Math.min(run.killAtNanos, state.clock.bootNanos());
-        }
-    }
-
-    void killWhenDue(Run run, long nowNanos) {
-        GuardedProcess process = run.process;
-        if (!run.doomed || process == null || nowNanos < run.killAtNanos) {
-            return;
-        }
-        run.killAtNanos = nowNanos + KILL_AGAIN_NANOS;
-        KillSignal signal = process.kill();
-        if (!run.killed) {
-            run.killed = true;
-            LOG.error("SIGKILL to {}, pid {}: {}", run, process.pid(), signal);
-        }
-    }
-
     void considerUsersGone() {
-        boolean anyLeft = state.runs.values().stream().anyMatch(run -> run.leasesLost);
-        if (usersMustGo && !anyLeft) {
+        boolean anyLeft = state.runs.values().stream().anyMatch(run -> run.leasesLost && !run.halted);
+        if (usersMustGo && !noticed && !anyLeft) {
             usersMustGo = false;
             state.runs.values().forEach(run -> run.held.clear());
             state.lockspace.usersGone();

@@ -2,7 +2,12 @@
 package io.vmguard.agent.guard;
 
 import io.vmguard.agent.derive.DiskLease;
+import io.vmguard.agent.domain.OnLockFailure;
+import io.vmguard.agent.domain.OnLockFailure.Action;
 import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.agent.hypervisor.Hypervisor;
+import io.vmguard.agent.hypervisor.SuspendResult;
+import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
@@ -25,7 +30,10 @@ final class Reconciliation {
     private static final long RECONCILE_NANOS = Duration.ofSeconds(30).toNanos();
     private static final long ASK_AGAIN_NANOS = Duration.ofSeconds(1).toNanos();
 
+    private static final Duration PAUSE_LIMIT = Duration.ofSeconds(20);
+
     private final GuardState state;
+    private final Hypervisor hypervisor;
     private final ActiveDomains activeDomains;
     private final LeaseClaims claims;
     private final Consumer<Run> doom;
@@ -33,8 +41,14 @@ final class Reconciliation {
     private long nextListNanos;
 
     /** @param doom stops a run that must not go on */
-    Reconciliation(GuardState state, ActiveDomains activeDomains, LeaseClaims claims, Consumer<Run> doom) {
+    Reconciliation(
+            GuardState state,
+            Hypervisor hypervisor,
+            ActiveDomains activeDomains,
+            LeaseClaims claims,
+            Consumer<Run> doom) {
         this.state = state;
+        this.hypervisor = hypervisor;
         this.activeDomains = activeDomains;
         this.claims = claims;
         this.doom = doom;
@@ -114,6 +128,11 @@ final class Reconciliation {
             state.runs.put(run.uuid, run);
             LOG.info("{} was found running", run);
         }
+        run.onLockFailure = domain.onLockFailure();
+        run.standing = standing(run);
+        if (run.onLockFailure.action() == Action.RESTART) {
+            run.xml = domain.xml();
+        }
         for (DiskLease lease : domain.derivation().leases()) {
             if (!run.wanted.containsKey(new LeaseName(lease.resource()))) {
                 run.want(lease, noteOfFound(run, lease));
@@ -143,25 +162,90 @@ final class Reconciliation {
         if (run.refused.isEmpty()) {
             LOG.info("{} runs and holds {}", run, run.labels());
             run.conflicts = List.of();
+            run.conflictPaused = false;
             reportProblems(run);
             return;
         }
         run.conflicts = List.of(Sentences.runsAllTheSame(claims.refusal(run).message()));
         reportProblems(run);
         boolean taken = run.refused.values().stream().anyMatch(result -> result instanceof AcquireResult.HeldBy);
-        if (taken && state.settings.destroyUnprotected() && !state.settings.observe() && !run.doomed) {
-            LOG.error("{} is destroyed: somebody else holds its disk and on_unprotected is destroy", run);
-            doom.accept(run);
+        if (taken && !state.settings.observe() && !run.doomed) {
+            actOnConflict(run);
         }
+    }
+
+    /** Two hosts may write to a disk of it now. */
+    private void actOnConflict(Run run) {
+        switch (state.settings.onUnprotected()) {
+            case REPORT -> {}
+            case PAUSE -> pause(run);
+            case AUTO -> {
+                GuardedProcess process = run.process;
+                if (process != null && process.startedNanos() >= state.settings.guardedSinceNanos()) {
+                    pause(run);
+                }
+            }
+            case DESTROY -> {
+                LOG.error("{} is destroyed: somebody else holds its disk and on_unprotected is destroy", run);
+                doom.accept(run);
+            }
+        }
+    }
+
+    /** Through libvirt only: nothing of the leases depends on it, and people shall be able to look into it. */
+    private void pause(Run run) {
+        if (run.conflictPauseUnderWay) {
+            return;
+        }
+        run.conflictPauseUnderWay = true;
+        state.loop.askHypervisor(
+                () -> {
+                    SuspendResult result =
+                            run.ended ? new SuspendResult.NotRunning() : hypervisor.suspend(run.uuid, PAUSE_LIMIT);
+                    state.loop.tell(() -> onPaused(run, result));
+                },
+                () -> onPaused(run, new SuspendResult.Unknown("internal error")));
+    }
+
+    private void onPaused(Run run, SuspendResult result) {
+        run.conflictPauseUnderWay = false;
+        if (result instanceof SuspendResult.Suspended && !run.conflictPaused) {
+            run.conflictPaused = true;
+            LOG.error("{} is paused: somebody else holds its disk. End one of the two: virsh destroy", run);
+        } else if (result instanceof SuspendResult.Unknown unknown) {
+            LOG.error("{} could not be paused although somebody else holds its disk: {}", run, unknown.reason());
+        }
+    }
+
+    /** What is wrong with a domain by its own wish. */
+    private List<String> standing(Run run) {
+        OnLockFailure wish = run.onLockFailure;
+        if (!wish.understood()) {
+            return List.of(Sentences.unknownLockFailure(run.name, wish.written()));
+        }
+        if (wish.action() != Action.IGNORE) {
+            return List.of();
+        }
+        return List.of(state.settings.allowIgnore() ? Sentences.ignores(run.name) : Sentences.mayNotIgnore(run.name));
+    }
+
+    /** Before a start: the same. */
+    void judgeWish(Run run) {
+        run.standing = standing(run);
+        reportProblems(run);
     }
 
     /** Says once when a run begins or ends to be unprotected. */
     void reportProblems(Run run) {
         List<String> before = run.problems;
-        run.problems = Stream.concat(run.conflicts.stream(), run.unprotectable.stream())
+        run.problems = Stream.of(run.conflicts, run.unprotectable, run.standing)
+                .flatMap(List::stream)
                 .toList();
-        if (before.isEmpty() && !run.problems.isEmpty()) {
+        boolean unprotected = !run.conflicts.isEmpty() || !run.unprotectable.isEmpty();
+        if (before.isEmpty() && unprotected) {
             LOG.error("{} RUNS UNPROTECTED: {}", run, String.join(" / ", run.problems));
+        } else if (before.isEmpty() && !run.problems.isEmpty()) {
+            LOG.warn("{}: {}", run, String.join(" / ", run.problems));
         } else if (run.problems.isEmpty() && !before.isEmpty()) {
             LOG.info("{} is protected now: holds {}", run, run.labels());
         }

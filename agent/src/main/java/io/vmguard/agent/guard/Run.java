@@ -2,6 +2,8 @@
 package io.vmguard.agent.guard;
 
 import io.vmguard.agent.derive.DiskLease;
+import io.vmguard.agent.domain.OnLockFailure;
+import io.vmguard.agent.fence.FencePolicy;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseMode;
@@ -46,8 +48,15 @@ final class Run {
     List<String> conflicts = List.of();
     /** Why disks of it have no lease at all. */
     List<String> unprotectable = List.of();
-    /** Both, as reported. */
+    /** What is wrong with it by its own wish. */
+    List<String> standing = List.of();
+    /** All three, as reported. */
     List<String> problems = List.of();
+
+    /** It is being paused because of a conflict; it has been. */
+    boolean conflictPauseUnderWay;
+
+    boolean conflictPaused;
 
     /** The start that waits, and until when. */
     @Nullable
@@ -70,12 +79,43 @@ final class Run {
     /** Begin of the latest list of libvirt's that did not have it; 0 = none. */
     long inactiveSinceNanos;
 
+    /** What it wants to happen when its leases are lost; {@link OnLockFailure#UNSAID} until somebody has shown its XML. */
+    OnLockFailure onLockFailure = OnLockFailure.UNSAID;
+    /** Its live XML, of a domain that is to be started again. */
+    byte @Nullable [] xml;
+
+    /** The lease versions that it has held its leases in. */
+    final Map<LeaseName, Long> lvers = new HashMap<>();
+
     /** Its leases are lost, or it must not run for another reason: it is being stopped. */
     boolean doomed;
 
     boolean leasesLost;
-    long killAtNanos;
+    /** How it is stopped. */
+    FencePolicy.Wish wish = FencePolicy.Wish.POWEROFF;
+
+    FencePolicy.Progress progress = FencePolicy.Progress.NONE;
+    /** Boot clock: since when it is stopped, and the start of the last renewal of what it has lost. */
+    long doomedNanos;
+
+    long renewedNanos;
+    boolean pauseAsked;
+    /** Its process was sent SIGSTOP, and no SIGCONT since. */
+    boolean stopSent;
+
+    boolean destroyAsked;
+    long nextKillNanos;
     boolean killed;
+
+    /** It has lost its leases and is proved to write no more until it is let go on. */
+    boolean halted;
+    /** While it was halted, somebody else may have had a lease of it. */
+    boolean overtaken;
+
+    long nextLookNanos;
+
+    /** It is over. Read by other threads, which may still have something to ask about it. */
+    volatile boolean ended;
 
     Run(UUID uuid, String name, Phase phase) {
         this.uuid = uuid;

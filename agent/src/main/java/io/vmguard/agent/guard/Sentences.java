@@ -79,6 +79,29 @@ final class Sentences {
                 + ". Not started. See: vmguard explain";
     }
 
+    /** Said of a domain that waits, paused, for leases that it has lost. */
+    static String halted(String domain) {
+        return OneLine.of(domain)
+                + " has lost its leases; its QEMU is paused and stopped (SIGSTOP). It may go on when it has them"
+                + " again and no other host had them meanwhile; whoever lets it go on before has it killed.";
+    }
+
+    static String ignores(String domain) {
+        return OneLine.of(domain)
+                + " has on_lockfailure ignore: it is not stopped when its leases are lost, and two hosts may"
+                + " write to its disks then.";
+    }
+
+    static String mayNotIgnore(String domain) {
+        return OneLine.of(domain)
+                + " has on_lockfailure ignore, which allow_ignore_lockfailure does not allow: treated as poweroff.";
+    }
+
+    static String unknownLockFailure(String domain, String word) {
+        return OneLine.of(domain) + " has on_lockfailure " + OneLine.of(word)
+                + ", which is not known: treated as poweroff.";
+    }
+
     static String previousAlive(String domain, int pid) {
         return "vmguard: " + OneLine.of(domain) + ": the QEMU of its previous run, pid " + pid
                 + ", has not ended and may still write." + NOT_STARTED;

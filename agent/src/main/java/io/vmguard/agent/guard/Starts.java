@@ -141,6 +141,7 @@ final class Starts {
         run.answer = start.answer();
         run.answerByNanos = start.byNanos();
         run.warnings = warnings;
+        run.onLockFailure = start.spec().onLockFailure();
         start.derivation().leases().forEach(lease -> run.want(lease, state.note(run, lease)));
         state.runs.put(run.uuid, run);
         claims.acquireMissing(run);
@@ -176,6 +177,7 @@ final class Starts {
         run.answer = null;
         if (grant(answer, run.name, run.warnings)) {
             LOG.info("{} may start: holds {}", run, run.labels());
+            reconciliation.judgeWish(run);
         } else {
             endings.end(run); // the hook has gone away: libvirt takes that as a no
         }

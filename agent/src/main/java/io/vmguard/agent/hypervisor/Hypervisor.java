@@ -2,6 +2,7 @@
 package io.vmguard.agent.hypervisor;
 
 import java.time.Duration;
+import java.util.Optional;
 import java.util.UUID;
 
 /**
@@ -44,6 +45,23 @@ public interface Hypervisor extends AutoCloseable {
      * @param limit how long to wait at most, above zero
      */
     KillResult destroy(UUID domain, Duration limit);
+
+    /**
+     * Pauses a domain.
+     *
+     * @param domain the domain's UUID
+     * @param limit how long to wait at most, above zero
+     */
+    SuspendResult suspend(UUID domain, Duration limit);
+
+    /**
+     * Starts a domain, with its hooks: the caller must not hold up their answers.
+     *
+     * @param domain the domain's UUID
+     * @param xml what it is started from if the hypervisor does not know it (any more): it was transient; empty if not known
+     * @param limit how long to wait at most, above zero
+     */
+    StartResult start(UUID domain, Optional<byte[]> xml, Duration limit);
 
     /**
      * Finds out what {@code <source pool=… volume=… mode=…>} means on this host.

@@ -11,8 +11,22 @@ import java.time.Duration;
  */
 public interface GuardedProcess extends AutoCloseable {
 
+    /** {@code USER_HZ}: what the kernel shows to programs, the same on every architecture that libvirt's QEMU driver runs on. */
+    long TICKS_PER_SECOND = 100;
+
     /** The process id, for messages. It may belong to another process once this one is gone. */
     int pid();
+
+    /**
+     * When it was made, in clock ticks since boot, as in field 22 of {@code /proc/PID/stat}: together with the pid it names one process of a
+     * boot. Zero if unknown.
+     */
+    long startTicks();
+
+    /** The same on the boot clock, to a hundredth of a second. */
+    default long startedNanos() {
+        return startTicks() * (1_000_000_000L / TICKS_PER_SECOND);
+    }
 
     /** Whether the process is proved gone. False as long as that is not known; never true by mistake. Does not block. */
     boolean isGone();
@@ -36,6 +50,18 @@ public interface GuardedProcess extends AutoCloseable {
 
     /** Sends SIGKILL to this very process. One system call; does not wait for the end. */
     KillSignal kill();
+
+    /** Sends SIGSTOP to this very process. One system call; whether it has stopped {@link #isStopped} says. */
+    KillSignal stop();
+
+    /** Sends SIGCONT to this very process. One system call. */
+    KillSignal proceed();
+
+    /**
+     * Whether every thread of the process is proved stopped by a signal: none runs, and none is inside a system call that goes on. False if that
+     * is not known. Reads the process table, which may hang: never on a thread that decides.
+     */
+    boolean isStopped();
 
     /** Lets go of the process, which goes on running. Nothing more can be learned from this object then. */
     @Override

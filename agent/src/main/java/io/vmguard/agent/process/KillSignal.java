@@ -3,7 +3,7 @@ package io.vmguard.agent.process;
 
 import java.util.function.Function;
 
-/** What became of a SIGKILL. */
+/** What became of a signal. */
 public sealed interface KillSignal {
 
     /** Calls the function for the case that this is. */
@@ -12,7 +12,7 @@ public sealed interface KillSignal {
             Function<? super AlreadyGone, ? extends R> alreadyGone,
             Function<? super Failed, ? extends R> failed);
 
-    /** The kernel has it. The process ends as soon as each of its threads can be interrupted. */
+    /** The kernel has it. It takes effect as soon as each thread of the process can be interrupted. */
     record Sent() implements KillSignal {
         @Override
         public <R> R fold(
@@ -35,7 +35,7 @@ public sealed interface KillSignal {
     }
 
     /**
-     * The process runs on.
+     * The process goes on as before.
      *
      * @param reason for people
      */

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param format version of this shape
  * @param ready whether a start that needs leases could be granted now
+ * @param worstCase what comes when if no renewal succeeds from now on, in the order of time
  * @param warnings one sentence each; empty if everything is as it should be
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
@@ -24,6 +25,7 @@ public record StatusReport(
         Libvirt libvirt,
         List<Host> hosts,
         List<Domain> domains,
+        List<Deadline> worstCase,
         List<String> warnings) {
     /** Version of this shape. */
     public static final int FORMAT = 1;
@@ -74,7 +76,20 @@ public record StatusReport(
             @Nullable Double silentSeconds,
             @Nullable Double deadInSeconds) {}
 
-    /** @param state starting, running, stopping */
+    /**
+     * @param afterSeconds counted from the start of the last successful renewal
+     * @param inSeconds from now, below zero if it is over; null without a membership
+     */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Deadline(
+            String what, double afterSeconds, @Nullable Double inSeconds) {}
+
+    /**
+     * @param state starting, running, stopping; paused: it has lost its leases and is proved to write no more
+     * @param onLockfailure what happens to it when its leases are lost: poweroff, pause, restart, ignore
+     */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
     @JsonInclude(JsonInclude.Include.NON_NULL)
     public record Domain(
             String name,
@@ -82,6 +97,7 @@ public record StatusReport(
             String state,
             @Nullable Integer pid,
             List<Lease> leases,
+            String onLockfailure,
             List<String> problems) {}
 
     /** @param since when it was taken, epoch seconds */

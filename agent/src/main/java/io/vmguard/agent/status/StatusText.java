@@ -4,6 +4,7 @@ package io.vmguard.agent.status;
 import io.vmguard.agent.derive.OneLine;
 import java.io.PrintWriter;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** A status report for people. */
@@ -40,6 +41,7 @@ public final class StatusText {
         line(
                 "  io_timeout %d s; others may take our leases after %d s of silence",
                 lockspace.ioTimeoutSeconds(), lockspace.hostDeadSeconds());
+        worstCase(report);
         line(
                 "libvirt %s: %s%s",
                 report.libvirt().uri(),
@@ -48,6 +50,16 @@ public final class StatusText {
         hosts(report);
         domains(report);
         report.warnings().forEach(warning -> line("WARNING: %s", warning));
+    }
+
+    private void worstCase(StatusReport report) {
+        if (report.lockspace().lostInSeconds() == null) {
+            return;
+        }
+        String deadlines = report.worstCase().stream()
+                .map(deadline -> deadline.what() + " in " + seconds(deadline.inSeconds()))
+                .collect(Collectors.joining("; "));
+        line("  worst case now, if no renewal succeeds any more: %s", deadlines);
     }
 
     private void hosts(StatusReport report) {
@@ -73,8 +85,12 @@ public final class StatusText {
         line("domains:%s", report.domains().isEmpty() ? " none with leases" : "");
         for (StatusReport.Domain domain : report.domains()) {
             line(
-                    "  %s (%s) %s%s",
-                    domain.name(), domain.uuid(), domain.state(), domain.pid() == null ? "" : ", pid " + domain.pid());
+                    "  %s (%s) %s%s%s",
+                    domain.name(),
+                    domain.uuid(),
+                    domain.state(),
+                    domain.pid() == null ? "" : ", pid " + domain.pid(),
+                    domain.onLockfailure().equals("poweroff") ? "" : ", on_lockfailure " + domain.onLockfailure());
             for (StatusReport.Lease lease : domain.leases()) {
                 line(
                         "    %-44s %s",

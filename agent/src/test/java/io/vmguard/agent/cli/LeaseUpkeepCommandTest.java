@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.GuardSettings;
@@ -28,6 +29,7 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.RemoveResult;
+import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.testing.BuiltDirectory;
 import io.vmguard.lease.testing.UnderTarget;
@@ -109,7 +111,14 @@ class LeaseUpkeepCommandTest {
 
     private void agent() throws IOException {
         DomainGuard guard = new DomainGuard(
-                new GuardSettings(false, false, LIMIT, Duration.ofSeconds(5), "node-a"),
+                new GuardSettings(
+                        false,
+                        GuardSettings.OnUnprotected.REPORT,
+                        Long.MIN_VALUE,
+                        false,
+                        LIMIT,
+                        new FenceTimes(Timeouts.ofSeconds(10), Duration.ofSeconds(5)),
+                        "node-a"),
                 lockspace,
                 hypervisor,
                 new FakeProcesses(),

@@ -40,7 +40,8 @@ class ConfigLoaderTest {
                         254,
                         "qemu:///system",
                         Mode.ENFORCE,
-                        OnUnprotected.REPORT,
+                        OnUnprotected.AUTO,
+                        false,
                         Path.of("/run/vmguard/agent.sock"),
                         Optional.empty(),
                         Path.of("/var/lib/vmguard"),
@@ -67,6 +68,7 @@ class ConfigLoaderTest {
                 libvirt_uri: qemu:///session
                 mode: observe
                 on_unprotected: destroy
+                allow_ignore_lockfailure: true
                 socket: /run/v.sock
                 socket_group: libvirt
                 state_dir: /srv/state
@@ -84,6 +86,7 @@ class ConfigLoaderTest {
                         "qemu:///session",
                         Mode.OBSERVE,
                         OnUnprotected.DESTROY,
+                        true,
                         Path.of("/run/v.sock"),
                         Optional.of("libvirt"),
                         Path.of("/srv/state"),
@@ -143,7 +146,7 @@ class ConfigLoaderTest {
                         + " libvirt: it names another machine",
                 "mode: on                         | 'mode' is 'on'; it must be enforce or observe",
                 "mode: ENFORCE                    | 'mode' is 'ENFORCE'; it must be enforce or observe",
-                "on_unprotected: kill             | 'on_unprotected' is 'kill'; it must be report or destroy",
+                "on_unprotected: kill             | 'on_unprotected' is 'kill'; it must be auto or report or pause or destroy",
                 "socket_group: 'a b'              | 'socket_group' is 'a b'; it is not a group name",
                 "hook_timeout: 6m                 | 'hook_timeout' is '6m'; it must be from 1s to 300s",
                 "destroy_timeout: 40s             | 'destroy_timeout' is '40s'; it must be from 1s to 39999ms",

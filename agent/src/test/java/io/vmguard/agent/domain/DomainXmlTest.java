@@ -22,12 +22,34 @@ import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Any bytes give a domain or one sentence with a position; nothing outside the document is read, and the work is bounded. */
 class DomainXmlTest {
 
     private static final String DISK = "<disk><source file='/a'/><target dev='vda'/></disk>";
+
+    @ParameterizedTest
+    @CsvSource({
+        "'',                                                POWEROFF, '',       true",
+        "<on_lockfailure>poweroff</on_lockfailure>,         POWEROFF, poweroff, true",
+        "<on_lockfailure> pause </on_lockfailure>,          PAUSE,    pause,    true",
+        "<on_lockfailure>restart</on_lockfailure>,          RESTART,  restart,  true",
+        "<on_lockfailure>ignore</on_lockfailure>,           IGNORE,   ignore,   true",
+        "<on_lockfailure>PAUSE</on_lockfailure>,            POWEROFF, PAUSE,    false",
+        "<on_lockfailure>explode</on_lockfailure>,          POWEROFF, explode,  false",
+        "<on_lockfailure/>,                                 POWEROFF, '',       true",
+        "<metadata><on_lockfailure>ignore</on_lockfailure></metadata>, POWEROFF, '', true",
+    })
+    void onLockFailureIsReadAndAnUnknownWordIsTheSafeOne(
+            String element, OnLockFailure.Action action, String written, boolean understood) throws Exception {
+        OnLockFailure read = DomainXml.parse(
+                        ("<domain><name>a</name>" + element + "</domain>").getBytes(StandardCharsets.UTF_8))
+                .onLockFailure();
+        assertThat(read).isEqualTo(new OnLockFailure(action, written));
+        assertThat(read.understood()).isEqualTo(understood);
+    }
 
     @Test
     void aDomainWrittenByHandIsRead() throws Exception {

@@ -85,8 +85,7 @@ class DomainGuardFoundTest {
     void diskAttachedLaterGetsItsLeaseToo() {
         GuardBench bench = GuardBench.enforcing();
         FakeProcess qemu = bench.run(DEMO1);
-        TestDomain more =
-                new TestDomain(DEMO1.name(), DEMO1.uuid(), java.util.List.of("/images/one.qcow2", "/images/two.qcow2"));
+        TestDomain more = TestDomain.of(DEMO1.name(), "/images/one.qcow2", "/images/two.qcow2");
         bench.hypervisor.activate(more.uuid(), more.name(), more.xml());
         bench.pass(Duration.ofSeconds(31));
         assertThat(bench.lockspace.held()).containsExactlyInAnyOrderElementsOf(more.resources());

@@ -234,6 +234,7 @@ class DomainGuardLossTest {
     void usersOfALostEarlierLifeAreStoppedBeforeTheNextMembership() {
         GuardBench fresh = GuardBench.of(GuardBench.settings(false, false));
         FakeProcess qemu = fresh.launch(DEMO1);
+        qemu.stick();
         fresh.guard.previousLifeLost(Map.of(
                 DEMO1.resource(),
                 LeaseUse.exclusive(DEMO1.note()),
@@ -241,10 +242,12 @@ class DomainGuardLossTest {
                 LeaseUse.exclusive(DEMO2.note())));
         fresh.settle();
         assertThat(fresh.hypervisor.destroys()).containsExactlyInAnyOrder(DEMO1.uuid(), DEMO2.uuid());
+        assertThat(qemu.kills()).as("without waiting for libvirt").isPositive();
+        fresh.pass(GuardBench.DESTROY_LIMIT.plusSeconds(2));
         assertThat(fresh.lockspace.usersGoneCalls()).isZero();
         fresh.inactive(DEMO1);
-        fresh.pass(GuardBench.DESTROY_LIMIT.plusSeconds(2));
-        assertThat(qemu.kills()).isPositive();
+        qemu.end();
+        fresh.pass(Duration.ofSeconds(2));
         assertThat(fresh.lockspace.usersGoneCalls()).isEqualTo(1);
         assertThat(fresh.guard.view().domains()).isEmpty();
     }

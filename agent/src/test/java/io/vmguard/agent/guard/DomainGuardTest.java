@@ -3,6 +3,7 @@ package io.vmguard.agent.guard;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
@@ -451,8 +452,7 @@ class DomainGuardTest {
 
     @Test
     void shortestAnswerLimitLeavesTimeForTheDisk() {
-        GuardBench hasty = GuardBench.of(
-                        new GuardSettings(false, false, Duration.ofSeconds(1), GuardBench.DESTROY_LIMIT, "node-a"))
+        GuardBench hasty = GuardBench.of(GuardBench.settings(false, OnUnprotected.REPORT, false, Duration.ofSeconds(1)))
                 .joined();
         hasty.lockspace.holdBack(true);
         CompletableFuture<StartAnswer> answer = hasty.prepare(DEMO1);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
+import io.vmguard.agent.fence.FenceTimes;
+import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.FakeHypervisor;
@@ -9,6 +11,7 @@ import io.vmguard.agent.testing.FakeProcess;
 import io.vmguard.agent.testing.FakeProcesses;
 import io.vmguard.agent.testing.StepExecutor;
 import io.vmguard.agent.testing.TestDomain;
+import io.vmguard.lease.Timeouts;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -17,8 +20,13 @@ import java.util.concurrent.CompletableFuture;
 final class GuardBench {
     static final Duration ANSWER_LIMIT = Duration.ofSeconds(30);
     static final Duration DESTROY_LIMIT = Duration.ofSeconds(5);
+    static final FenceTimes TIMES = new FenceTimes(Timeouts.ofSeconds(10), DESTROY_LIMIT);
+    /** On the boot clock; the clock of the tests begins later. */
+    static final Duration GUARDED_SINCE = Duration.ofSeconds(100);
+
     private static final Duration STEP = Duration.ofMillis(50);
 
+    private final GuardSettings settings;
     final FakeClock clock;
     final FakeLockspace lockspace;
     final FakeHypervisor hypervisor;
@@ -32,6 +40,7 @@ final class GuardBench {
             FakeLockspace lockspace,
             FakeHypervisor hypervisor,
             FakeProcesses processes) {
+        this.settings = settings;
         this.clock = clock;
         this.lockspace = lockspace;
         this.hypervisor = hypervisor;
@@ -50,8 +59,8 @@ final class GuardBench {
 
     /** A host that is not a member yet. */
     static GuardBench of(GuardSettings settings) {
-        return new GuardBench(
-                settings, new FakeClock(), new FakeLockspace(), new FakeHypervisor(), new FakeProcesses());
+        FakeClock clock = new FakeClock();
+        return new GuardBench(settings, clock, new FakeLockspace(clock), new FakeHypervisor(), new FakeProcesses());
     }
 
     static GuardBench enforcing() {
@@ -67,7 +76,14 @@ final class GuardBench {
     }
 
     static GuardSettings settings(boolean observe, boolean destroyUnprotected) {
-        return new GuardSettings(observe, destroyUnprotected, ANSWER_LIMIT, DESTROY_LIMIT, "node-a");
+        return settings(
+                observe, destroyUnprotected ? OnUnprotected.DESTROY : OnUnprotected.REPORT, false, ANSWER_LIMIT);
+    }
+
+    static GuardSettings settings(
+            boolean observe, OnUnprotected onUnprotected, boolean allowIgnore, Duration answerLimit) {
+        return new GuardSettings(
+                observe, onUnprotected, GUARDED_SINCE.toNanos(), allowIgnore, answerLimit, TIMES, "node-a");
     }
 
     GuardBench joined() {
@@ -79,7 +95,7 @@ final class GuardBench {
     /** The same host after the agent has died; what the old one had asked for is lost. */
     GuardBench afterCrash() {
         lockspace.forgetCallers();
-        return new GuardBench(settings(false, false), clock, lockspace, hypervisor, processes);
+        return new GuardBench(settings, clock, lockspace, hypervisor, processes);
     }
 
     // ---- time
@@ -112,6 +128,11 @@ final class GuardBench {
     /** The answer to a start that is expected to be answered at once. */
     StartAnswer ask(TestDomain domain) {
         return prepare(domain).getNow(new StartAnswer.CannotTell("(no answer yet)"));
+    }
+
+    /** The guard does not run for so long, while the rest of the world does. */
+    void freeze(Duration duration) {
+        clock.advance(duration);
     }
 
     /** A whole start: hook, QEMU, its process in the guard's hands. */

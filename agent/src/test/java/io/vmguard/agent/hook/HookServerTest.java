@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.GuardSettings;
@@ -21,6 +22,7 @@ import io.vmguard.agent.upkeep.AuditLog;
 import io.vmguard.agent.upkeep.Upkeep;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.inspect.LeaseInspector;
 import java.io.IOException;
@@ -82,7 +84,14 @@ class HookServerTest {
 
     private DomainGuard guard(boolean observe) {
         DomainGuard guard = new DomainGuard(
-                new GuardSettings(observe, false, ANSWER_LIMIT, Duration.ofSeconds(5), "node-a"),
+                new GuardSettings(
+                        observe,
+                        GuardSettings.OnUnprotected.REPORT,
+                        Long.MIN_VALUE,
+                        false,
+                        ANSWER_LIMIT,
+                        new FenceTimes(Timeouts.ofSeconds(10), Duration.ofSeconds(5)),
+                        "node-a"),
                 lockspace,
                 hypervisor,
                 new FakeProcesses(),

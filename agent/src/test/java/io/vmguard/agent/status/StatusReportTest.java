@@ -47,13 +47,14 @@ class StatusReportTest {
                 lockspace __LIBVIRT__DISKS__ in /var/lib/vmguard/leases: member
                   host id 1, generation 7, renewed 3 s ago; domains are stopped in 77 s unless a renewal succeeds
                   io_timeout 10 s; others may take our leases after 140 s of silence
+                  worst case now, if no renewal succeeds any more: a warning in 37 s; SIGKILL in 82 s
                 libvirt qemu:///system: NOT CONNECTED, cannot connect
                 hosts:
                   ID   HOST                         STATUS   LAST SEEN    LEASES CAN BE TAKEN
                   1    node-a (this host)           live     3 s ago      -
                   2    node-b                       fail     91 s ago     in 50 s if it stays silent
                 domains:
-                  demo1 (6f1c1c1e-0f0e-4a54-9c55-0d6a4f0f9a01) running, pid 1234
+                  demo1 (6f1c1c1e-0f0e-4a54-9c55-0d6a4f0f9a01) running, pid 1234, on_lockfailure pause
                     vda (rbd:rbd/vm1)                            held for 42 s, lease rbd-746858f073523546f745135cf50b4e21edac40f0
                     vdb (file:/b)                                NOT HELD
                     PROBLEM: vdb is in use elsewhere
@@ -87,7 +88,9 @@ class StatusReportTest {
                         evil,
                         1,
                         List.of(new StatusReport.Lease(evil, evil, evil, true, 0, 0)),
+                        evil,
                         List.of(evil))),
+                List.of(new StatusReport.Deadline(evil, 1, 1.0)),
                 List.of(evil));
         assertThat(text(report).codePoints()).allMatch(c -> c == '\n' || c >= ' ' && c < 127);
         assertThat(text(report).lines()).hasSize(text(good).lines().toList().size() - 2);

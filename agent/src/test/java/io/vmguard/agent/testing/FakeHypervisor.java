@@ -6,6 +6,8 @@ import io.vmguard.agent.hypervisor.ConnectionState;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.hypervisor.ListResult;
+import io.vmguard.agent.hypervisor.StartResult;
+import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.hypervisor.VolumeResult;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -13,7 +15,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -22,6 +26,11 @@ public final class FakeHypervisor implements Hypervisor {
     private final Map<UUID, ActiveDomain> active = new LinkedHashMap<>();
     private final List<UUID> destroys = new ArrayList<>();
     private Function<UUID, KillResult> onDestroy = uuid -> new KillResult.Destroyed();
+    private final List<UUID> suspends = new ArrayList<>();
+    private final List<UUID> starts = new ArrayList<>();
+    private Function<UUID, SuspendResult> onSuspend = uuid -> new SuspendResult.Suspended();
+    private BiFunction<UUID, Optional<byte[]>, StartResult> onStart =
+            (uuid, xml) -> new StartResult.Failed("no starts here");
     private boolean silent;
     private int lists;
 
@@ -51,6 +60,26 @@ public final class FakeHypervisor implements Hypervisor {
     /** What a destroy does and answers; until told otherwise nothing, and that it is done. */
     public synchronized void onDestroy(Function<UUID, KillResult> answer) {
         onDestroy = answer;
+    }
+
+    /** What a pause does and answers; until told otherwise nothing, and that it is done. */
+    public synchronized void onSuspend(Function<UUID, SuspendResult> answer) {
+        onSuspend = answer;
+    }
+
+    /** What a start does and answers; until told otherwise that it fails. */
+    public synchronized void onStart(BiFunction<UUID, Optional<byte[]>, StartResult> answer) {
+        onStart = answer;
+    }
+
+    /** Domains that were to be paused, in order. */
+    public synchronized List<UUID> suspends() {
+        return List.copyOf(suspends);
+    }
+
+    /** Domains that were to be started, in order. */
+    public synchronized List<UUID> starts() {
+        return List.copyOf(starts);
     }
 
     /** Domains that were to be destroyed, in order. */
@@ -94,6 +123,26 @@ public final class FakeHypervisor implements Hypervisor {
             answer = onDestroy;
         }
         return answer.apply(domain);
+    }
+
+    @Override
+    public SuspendResult suspend(UUID domain, Duration limit) {
+        Function<UUID, SuspendResult> answer;
+        synchronized (this) {
+            suspends.add(domain);
+            answer = onSuspend;
+        }
+        return answer.apply(domain);
+    }
+
+    @Override
+    public StartResult start(UUID domain, Optional<byte[]> xml, Duration limit) {
+        BiFunction<UUID, Optional<byte[]>, StartResult> answer;
+        synchronized (this) {
+            starts.add(domain);
+            answer = onStart;
+        }
+        return answer.apply(domain, xml);
     }
 
     @Override

@@ -15,7 +15,9 @@ import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.LockspaceView;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.Renewal;
 import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -42,6 +44,9 @@ public final class FakeLockspace implements Lockspace {
 
     private record Asked(LeaseName resource, LeaseNote note, LeaseMode mode, CompletableFuture<AcquireResult> future) {}
 
+    private static final Timeouts TIMEOUTS = Timeouts.ofSeconds(10);
+
+    private final LeaseClock clock;
     private final Map<LeaseName, LeaseUse> held = new LinkedHashMap<>();
     private final Set<LeaseName> carried = new HashSet<>();
     private final Map<LeaseName, AcquireResult> answers = new HashMap<>();
@@ -53,6 +58,7 @@ public final class FakeLockspace implements Lockspace {
     private boolean holdBack;
     private boolean member;
     private long generation;
+    private final Map<LeaseName, Long> lvers = new HashMap<>();
     private int usersGone;
     private String detail = "joining";
 
@@ -61,6 +67,15 @@ public final class FakeLockspace implements Lockspace {
 
     @Nullable
     private LockspaceListener listener;
+
+    /** One that needs no clock: nothing is lost in it by age. */
+    public FakeLockspace() {
+        this(new FakeClock());
+    }
+
+    public FakeLockspace(LeaseClock clock) {
+        this.clock = clock;
+    }
 
     // ---- what the test does
 
@@ -128,17 +143,38 @@ public final class FakeLockspace implements Lockspace {
      * the next membership begins.
      */
     public void lose() {
+        lose(Duration.ofSeconds(3));
+    }
+
+    /** The same; the last renewal began so long ago. */
+    public void lose(Duration sinceRenewal) {
+        expire(sinceRenewal);
+        LockspaceListener told;
+        synchronized (this) {
+            told = listener;
+        }
+        if (told != null) {
+            told.lost(LeaseFault.TIMED_OUT, "no renewal has succeeded for 80 s");
+        }
+    }
+
+    /** The membership has run out, and nobody has said so yet. */
+    public void expire(Duration sinceRenewal) {
         List<Asked> ended;
         LockspaceListener told;
+        synchronized (this) {
+            told = listener;
+        }
+        if (told != null) {
+            long startedNanos = clock.bootNanos() - sinceRenewal.toNanos();
+            told.renewed(new Renewal(
+                    startedNanos, startedNanos + TIMEOUTS.renewalFailed().toNanos(), 0, Duration.ZERO));
+        }
         synchronized (this) {
             member = false;
             detail = "no renewal has succeeded for 80 s";
             ended = List.copyOf(asked);
             asked.clear();
-            told = listener;
-        }
-        if (told != null) {
-            told.lost(LeaseFault.TIMED_OUT, "no renewal has succeeded for 80 s");
         }
         ended.forEach(a -> a.future()
                 .complete(new AcquireResult.CannotTell(
@@ -190,6 +226,11 @@ public final class FakeLockspace implements Lockspace {
             }
         }
         return true;
+    }
+
+    /** Another host has a lease for a while that is not held here. */
+    public synchronized void overtake(LeaseName resource) {
+        lvers.merge(resource, 1L, Long::sum);
     }
 
     /** The next acquire throws this. */
@@ -253,7 +294,7 @@ public final class FakeLockspace implements Lockspace {
                 member ? LockspaceView.State.MEMBER : LockspaceView.State.JOINING,
                 member ? Optional.of(owner()) : Optional.empty(),
                 HOST_NAME,
-                Timeouts.ofSeconds(10),
+                TIMEOUTS,
                 member ? Optional.of(Duration.ofSeconds(3)) : Optional.empty(),
                 member ? Optional.of(Duration.ofSeconds(77)) : Optional.empty(),
                 detail,
@@ -337,7 +378,11 @@ public final class FakeLockspace implements Lockspace {
             users.add(note);
         }
         held.put(resource, new LeaseUse(mode, users));
-        return new AcquireResult.Acquired(new HeldLease(resource, owner(), 1, mode));
+        if (use == null) {
+            lvers.merge(resource, 1L, Long::sum);
+        }
+        long lver = lvers.getOrDefault(resource, 1L);
+        return new AcquireResult.Acquired(new HeldLease(resource, owner(), lver, mode));
     }
 
     /** One user of it less; without any it is free. */

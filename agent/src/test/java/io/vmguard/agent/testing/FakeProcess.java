@@ -10,18 +10,37 @@ import java.util.List;
 /** A QEMU. It lives until it is ended; SIGKILL ends it unless a thread of it is stuck in I/O. Any thread. */
 public final class FakeProcess {
     private final int pid;
+    private final long startTicks;
     private final List<Handle> handles = new ArrayList<>();
     private boolean gone;
     private boolean stuck;
+    private boolean stopped;
+    private boolean stopsLate;
     private int kills;
 
-    public FakeProcess(int pid) {
+    public FakeProcess(int pid, long startTicks) {
         this.pid = pid;
+        this.startTicks = startTicks;
     }
 
     /** From now on a SIGKILL is noted but changes nothing before {@link #end}. */
     public synchronized void stick() {
         stuck = true;
+    }
+
+    /** From now on a thread of it hangs, so that a SIGSTOP does not come through. */
+    public synchronized void stopLate(boolean late) {
+        stopsLate = late;
+    }
+
+    /** Whether SIGSTOP has come through to all of it, and no SIGCONT since. */
+    public synchronized boolean stopped() {
+        return !gone && stopped && !stopsLate;
+    }
+
+    /** Somebody else sends SIGCONT. */
+    public synchronized void proceedByOthers() {
+        stopped = false;
     }
 
     /** Its last thread ends. Everybody who holds it is told, on this thread. */
@@ -67,6 +86,36 @@ public final class FakeProcess {
         @Override
         public int pid() {
             return pid;
+        }
+
+        @Override
+        public long startTicks() {
+            return startTicks;
+        }
+
+        @Override
+        public KillSignal stop() {
+            return set(true);
+        }
+
+        @Override
+        public KillSignal proceed() {
+            return set(false);
+        }
+
+        private KillSignal set(boolean nowStopped) {
+            synchronized (FakeProcess.this) {
+                if (gone) {
+                    return new KillSignal.AlreadyGone();
+                }
+                stopped = nowStopped;
+            }
+            return new KillSignal.Sent();
+        }
+
+        @Override
+        public boolean isStopped() {
+            return stopped();
         }
 
         @Override

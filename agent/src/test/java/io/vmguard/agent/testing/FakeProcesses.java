@@ -13,6 +13,7 @@ public final class FakeProcesses implements QemuProcesses {
     private final Map<UUID, FakeProcess> processes = new HashMap<>();
     private int nextPid = 1000;
     private int lookups;
+    private long startTicks = 1_000_000;
     private boolean silent;
 
     @Nullable
@@ -23,9 +24,14 @@ public final class FakeProcesses implements QemuProcesses {
 
     /** A QEMU of this domain comes into being. */
     public synchronized FakeProcess launch(UUID domain) {
-        FakeProcess process = new FakeProcess(nextPid++);
+        FakeProcess process = new FakeProcess(nextPid++, startTicks);
         processes.put(domain, process);
         return process;
+    }
+
+    /** In which tick after boot what is launched from now on begins. */
+    public synchronized void startTicks(long ticks) {
+        startTicks = ticks;
     }
 
     /** From now on lookups cannot tell, or can again. */

@@ -54,7 +54,11 @@ public final class SampleReport {
                                         1_767_225_600L,
                                         42),
                                 new StatusReport.Lease("vdb", "file:/b", "b1", false, 1_767_225_600L, 42)),
+                        "pause",
                         List.of("vdb is in use elsewhere"))),
+                List.of(
+                        new StatusReport.Deadline("a warning", 40.0, ready ? 36.8 : null),
+                        new StatusReport.Deadline("SIGKILL", 85.0, ready ? 81.8 : null)),
                 List.of("domain demo1 is not fully protected"));
     }
 }

@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.UUID;
 
 /** A domain with file disks {@code vda}, {@code vdb}, … that all parts of a test mean by the same name. */
-public record TestDomain(String name, UUID uuid, List<String> disks) {
+public record TestDomain(String name, UUID uuid, List<String> disks, String onLockFailure) {
     /** Volumes of pools are not known here. */
     public static final VolumeResolver NO_POOLS =
             (pool, volume, mode) -> new VolumeResolver.CannotTell("no pools here");
@@ -26,7 +26,12 @@ public record TestDomain(String name, UUID uuid, List<String> disks) {
      *     path is shareable
      */
     public static TestDomain of(String name, String... disks) {
-        return new TestDomain(name, UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)), List.of(disks));
+        return new TestDomain(name, UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)), List.of(disks), "");
+    }
+
+    /** The same with an {@code <on_lockfailure>}. */
+    public TestDomain onLockFailure(String word) {
+        return new TestDomain(name, uuid, disks, word);
     }
 
     /** What libvirt gives to its hooks and lists. */
@@ -35,7 +40,9 @@ public record TestDomain(String name, UUID uuid, List<String> disks) {
                 .append(name)
                 .append("</name><uuid>")
                 .append(uuid)
-                .append("</uuid><devices>");
+                .append("</uuid>")
+                .append(onLockFailure.isEmpty() ? "" : "<on_lockfailure>" + onLockFailure + "</on_lockfailure>")
+                .append("<devices>");
         char letter = 'a';
         for (String disk : disks) {
             boolean shared = disk.startsWith(SHARED);

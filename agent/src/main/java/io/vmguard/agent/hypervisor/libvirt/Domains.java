@@ -3,8 +3,11 @@ package io.vmguard.agent.hypervisor.libvirt;
 
 import com.sun.jna.Native;
 import com.sun.jna.Pointer;
+import com.sun.jna.ptr.IntByReference;
 import io.vmguard.agent.hypervisor.ActiveDomain;
 import io.vmguard.agent.hypervisor.KillResult;
+import io.vmguard.agent.hypervisor.StartResult;
+import io.vmguard.agent.hypervisor.SuspendResult;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -92,11 +95,7 @@ final class Domains {
     /** Destroys a domain, unless the call is abandoned before the request is sent. */
     static KillResult destroy(Connection connection, Call call, UUID uuid) throws LibvirtFailure {
         LibvirtCalls calls = connection.calls();
-        byte[] raw = ByteBuffer.allocate(UUID_BYTES)
-                .putLong(uuid.getMostSignificantBits())
-                .putLong(uuid.getLeastSignificantBits())
-                .array();
-        DomainPointer domain = calls.virDomainLookupByUUID(connection.pointer(), raw);
+        DomainPointer domain = calls.virDomainLookupByUUID(connection.pointer(), bytes(uuid));
         if (domain == null) {
             return goneOrThrow(LibvirtFailure.last(calls, "virDomainLookupByUUID"));
         }
@@ -109,6 +108,75 @@ final class Domains {
         } finally {
             calls.virDomainFree(domain);
         }
+    }
+
+    /** Pauses a domain and sees that it is, unless the call is abandoned before the request is sent. */
+    static SuspendResult suspend(Connection connection, Call call, UUID uuid) throws LibvirtFailure {
+        LibvirtCalls calls = connection.calls();
+        DomainPointer domain = calls.virDomainLookupByUUID(connection.pointer(), bytes(uuid));
+        if (domain == null) {
+            return notRunningOrThrow(LibvirtFailure.last(calls, "virDomainLookupByUUID"));
+        }
+        try {
+            call.proceed();
+            if (calls.virDomainSuspend(domain) < 0) {
+                return notRunningOrThrow(LibvirtFailure.last(calls, "virDomainSuspend"));
+            }
+            IntByReference state = new IntByReference();
+            if (calls.virDomainGetState(domain, state, new IntByReference(), 0) < 0) {
+                throw LibvirtFailure.last(calls, "virDomainGetState");
+            }
+            return state.getValue() == LibvirtCalls.VIR_DOMAIN_PAUSED
+                    ? new SuspendResult.Suspended()
+                    : new SuspendResult.Unknown("libvirt paused it, and now its state is " + state.getValue());
+        } finally {
+            calls.virDomainFree(domain);
+        }
+    }
+
+    /** Starts a domain that libvirt knows, or one that it has forgotten from its XML. */
+    static StartResult start(Connection connection, Call call, UUID uuid, Optional<byte[]> xml) throws LibvirtFailure {
+        LibvirtCalls calls = connection.calls();
+        DomainPointer domain = calls.virDomainLookupByUUID(connection.pointer(), bytes(uuid));
+        if (domain == null) {
+            LibvirtFailure failure = LibvirtFailure.last(calls, "virDomainLookupByUUID");
+            if (!failure.is(LibvirtCalls.VIR_ERR_NO_DOMAIN) || xml.isEmpty()) {
+                throw failure;
+            }
+            call.proceed();
+            domain = calls.virDomainCreateXML(connection.pointer(), new String(xml.get(), StandardCharsets.UTF_8), 0);
+            if (domain == null) {
+                throw LibvirtFailure.last(calls, "virDomainCreateXML");
+            }
+            calls.virDomainFree(domain);
+            return new StartResult.Started();
+        }
+        try {
+            if (calls.virDomainGetID(domain) >= 0) {
+                return new StartResult.AlreadyActive();
+            }
+            call.proceed();
+            if (calls.virDomainCreate(domain) < 0) {
+                throw LibvirtFailure.last(calls, "virDomainCreate");
+            }
+            return new StartResult.Started();
+        } finally {
+            calls.virDomainFree(domain);
+        }
+    }
+
+    private static byte[] bytes(UUID uuid) {
+        return ByteBuffer.allocate(UUID_BYTES)
+                .putLong(uuid.getMostSignificantBits())
+                .putLong(uuid.getLeastSignificantBits())
+                .array();
+    }
+
+    private static SuspendResult notRunningOrThrow(LibvirtFailure failure) throws LibvirtFailure {
+        if (failure.is(LibvirtCalls.VIR_ERR_NO_DOMAIN) || failure.is(LibvirtCalls.VIR_ERR_OPERATION_INVALID)) {
+            return new SuspendResult.NotRunning();
+        }
+        throw failure;
     }
 
     private static KillResult goneOrThrow(LibvirtFailure failure) throws LibvirtFailure {

@@ -2,6 +2,7 @@
 package io.vmguard.agent.hypervisor.libvirt;
 
 import com.sun.jna.Pointer;
+import com.sun.jna.ptr.IntByReference;
 import org.libvirt.jna.ConnectionPointer;
 import org.libvirt.jna.DomainPointer;
 import org.libvirt.jna.Libvirt;
@@ -86,4 +87,10 @@ interface LibvirtCalls extends Libvirt {
 
     /** The text of this thread's last error; never NULL. */
     String virGetLastErrorMessage();
+
+    /** {@code VIR_DOMAIN_PAUSED} of {@code virDomainState} in libvirt-domain.h. */
+    int VIR_DOMAIN_PAUSED = 3;
+
+    /** State and reason of a domain; see libvirt-domain.c. */
+    int virDomainGetState(DomainPointer domain, IntByReference state, IntByReference reason, int flags);
 }

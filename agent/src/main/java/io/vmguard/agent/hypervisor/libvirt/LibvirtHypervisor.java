@@ -7,10 +7,13 @@ import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.hypervisor.ListResult;
+import io.vmguard.agent.hypervisor.StartResult;
+import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.hypervisor.VolumeResult;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -129,6 +132,30 @@ public final class LibvirtHypervisor implements Hypervisor {
             });
             destroying.put(domain, pending);
             return pending;
+        }
+    }
+
+    @Override
+    public SuspendResult suspend(UUID domain, Duration limit) {
+        try {
+            return destroyCalls.run(
+                    "pause of domain " + domain,
+                    limit,
+                    call -> destroys.with(call, limit, connection -> Domains.suspend(connection, call, domain)));
+        } catch (LibvirtFailure failure) {
+            return new SuspendResult.Unknown(failure.reason());
+        }
+    }
+
+    @Override
+    public StartResult start(UUID domain, Optional<byte[]> xml, Duration limit) {
+        try {
+            return queryCalls.run(
+                    "start of domain " + domain,
+                    limit,
+                    call -> queries.with(call, limit, connection -> Domains.start(connection, call, domain, xml)));
+        } catch (LibvirtFailure failure) {
+            return new StartResult.Failed(failure.reason());
         }
     }
 

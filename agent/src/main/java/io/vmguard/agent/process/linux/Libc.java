@@ -16,6 +16,8 @@ interface Libc extends Library {
     long SYS_PIDFD_OPEN = 434;
 
     int SIGKILL = 9;
+    int SIGCONT = 18;
+    int SIGSTOP = 19;
     int ESRCH = 3;
     int EINTR = 4;
     int EINVAL = 22;

@@ -63,15 +63,15 @@ final class Pidfd implements AutoCloseable {
         }
     }
 
-    /** SIGKILL ({@code man 2 pidfd_send_signal}). */
-    synchronized KillSignal kill() {
+    /** Sends a signal ({@code man 2 pidfd_send_signal}). */
+    synchronized KillSignal send(int signal) {
         if (fd == CLOSED) {
             return new KillSignal.Failed("the process has been let go of");
         }
         int result = libc.syscall(
                         new NativeLong(Libc.SYS_PIDFD_SEND_SIGNAL),
                         new NativeLong(fd),
-                        new NativeLong(Libc.SIGKILL),
+                        new NativeLong(signal),
                         new NativeLong(0),
                         new NativeLong(0))
                 .intValue();

@@ -33,8 +33,13 @@ final class ProcFs {
      * @param command the first 15 bytes of the name
      * @param state one letter, {@code Z} for a process whose first thread has ended
      * @param kernelThread whether it is one
+     * @param startTicks when it was made, in clock ticks since boot; 0 if the line ends before
      */
-    record Status(String command, char state, boolean kernelThread) {
+    record Status(String command, char state, boolean kernelThread, long startTicks) {
+        /** STARTTIME is the 22nd field of the line, FLAGS the 9th; the state is the 3rd and the first that is counted here. */
+        private static final int FLAGS = 6;
+
+        private static final int START_TIME = 19;
 
         /** Reads {@code PID (COMMAND) STATE PPID PGRP SESSION TTY TPGID FLAGS …}, where COMMAND may contain anything. */
         static Optional<Status> parse(String stat) {
@@ -48,8 +53,10 @@ final class ProcFs {
                 return Optional.empty();
             }
             try {
-                boolean kernelThread = (Long.parseLong(fields[6]) & KERNEL_THREAD) != 0;
-                return Optional.of(new Status(stat.substring(start + 1, end), fields[0].charAt(0), kernelThread));
+                boolean kernelThread = (Long.parseLong(fields[FLAGS]) & KERNEL_THREAD) != 0;
+                long startTicks = fields.length > START_TIME ? Long.parseLong(fields[START_TIME]) : 0;
+                return Optional.of(
+                        new Status(stat.substring(start + 1, end), fields[0].charAt(0), kernelThread, startTicks));
             } catch (NumberFormatException e) {
                 return Optional.empty();
             }
@@ -92,6 +99,22 @@ final class ProcFs {
     Optional<Status> status(int pid) throws IOException {
         byte[] stat = read(root.resolve(Integer.toString(pid)).resolve("stat"));
         return Status.parse(new String(stat, StandardCharsets.UTF_8));
+    }
+
+    /** Whether each of its threads is stopped by a signal, state {@code T}; threads that have ended do not count. */
+    boolean isStopped(int pid) throws IOException {
+        Path tasks = root.resolve(Integer.toString(pid)).resolve("task");
+        boolean any = false;
+        for (int thread : numbersIn(tasks)) {
+            byte[] stat = read(tasks.resolve(Integer.toString(thread)).resolve("stat"));
+            Optional<Status> status = Status.parse(new String(stat, StandardCharsets.UTF_8));
+            char state = status.map(Status::state).orElse('?');
+            if (state != 'T' && state != 'Z' && state != 'X') {
+                return false;
+            }
+            any |= state == 'T';
+        }
+        return any;
     }
 
     /** The file name of the program, empty if unknown; a program that was replaced since keeps its name. */

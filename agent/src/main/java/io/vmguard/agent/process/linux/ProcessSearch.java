@@ -156,7 +156,9 @@ final class ProcessSearch {
             return new Lookup.NotFound(); // and what was read may be another process's
         }
         return switch (QemuCommandLine.judge(arguments, domainName, uuid)) {
-            case OF_DOMAIN -> new Lookup.Found(WatchedProcess.of(pid, pidfd, watch));
+            case OF_DOMAIN ->
+                new Lookup.Found(WatchedProcess.of(
+                        pid, status.map(ProcFs.Status::startTicks).orElse(0L), pidfd, proc, watch));
             case OF_UUID_ONLY ->
                 new Lookup.CannotTell(
                         "process " + pid + " runs UUID " + uuid + " under a name that is not " + domainName);

@@ -3,6 +3,7 @@ package io.vmguard.agent.process.linux;
 
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.KillSignal;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,22 +18,26 @@ final class WatchedProcess implements GuardedProcess {
     private static final Logger LOG = LogManager.getLogger(WatchedProcess.class);
 
     private final int pid;
+    private final long startTicks;
     private final Pidfd pidfd;
+    private final ProcFs proc;
     private final ProcessWatch watch;
     private final CountDownLatch gone = new CountDownLatch(1);
 
     /** Guarded by itself, together with the count-down of {@code gone}. */
     private final List<Runnable> listeners = new ArrayList<>();
 
-    private WatchedProcess(int pid, Pidfd pidfd, ProcessWatch watch) {
+    private WatchedProcess(int pid, long startTicks, Pidfd pidfd, ProcFs proc, ProcessWatch watch) {
         this.pid = pid;
+        this.startTicks = startTicks;
         this.pidfd = pidfd;
+        this.proc = proc;
         this.watch = watch;
     }
 
     /** Takes over the pidfd and has it watched. */
-    static WatchedProcess of(int pid, Pidfd pidfd, ProcessWatch watch) {
-        WatchedProcess process = new WatchedProcess(pid, pidfd, watch);
+    static WatchedProcess of(int pid, long startTicks, Pidfd pidfd, ProcFs proc, ProcessWatch watch) {
+        WatchedProcess process = new WatchedProcess(pid, startTicks, pidfd, proc, watch);
         watch.add(process);
         return process;
     }
@@ -44,6 +49,11 @@ final class WatchedProcess implements GuardedProcess {
     @Override
     public int pid() {
         return pid;
+    }
+
+    @Override
+    public long startTicks() {
+        return startTicks;
     }
 
     @Override
@@ -69,7 +79,32 @@ final class WatchedProcess implements GuardedProcess {
 
     @Override
     public KillSignal kill() {
-        return gone.getCount() == 0 ? new KillSignal.AlreadyGone() : pidfd.kill();
+        return send(Libc.SIGKILL);
+    }
+
+    @Override
+    public KillSignal stop() {
+        return send(Libc.SIGSTOP);
+    }
+
+    @Override
+    public KillSignal proceed() {
+        return send(Libc.SIGCONT);
+    }
+
+    private KillSignal send(int signal) {
+        return gone.getCount() == 0 ? new KillSignal.AlreadyGone() : pidfd.send(signal);
+    }
+
+    @Override
+    public boolean isStopped() {
+        try {
+            boolean stopped = proc.isStopped(pid);
+            // As long as the process was not gone after the look, what was seen was its own.
+            return stopped && !isGone();
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     @Override

@@ -11,6 +11,8 @@ import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.hypervisor.ListResult;
+import io.vmguard.agent.hypervisor.StartResult;
+import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.hypervisor.VolumeResult;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -18,6 +20,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
@@ -99,6 +102,36 @@ class LibvirtHypervisorTest {
 
         assertThat(next()).isEqualTo(new DomainEvent(uuid, "demo1", DomainEvent.Kind.STARTED, 2, 0));
         assertThat(next()).isEqualTo(new DomainEvent(uuid, "demo1", DomainEvent.Kind.STOPPED, 5, 1));
+    }
+
+    @Test
+    void suspendPausesARunningDomainAndKnowsOneThatDoesNotRun() throws InterruptedException {
+        UUID uuid = UUID.randomUUID();
+        UUID off = UUID.randomUUID();
+        host.create("demo1", uuid);
+        host.define("off", off);
+        assertThat(hypervisor.suspend(uuid, LIMIT)).isEqualTo(new SuspendResult.Suspended());
+        assertThat(hypervisor.suspend(off, LIMIT)).isEqualTo(new SuspendResult.NotRunning());
+        assertThat(hypervisor.suspend(UUID.randomUUID(), LIMIT)).isEqualTo(new SuspendResult.NotRunning());
+    }
+
+    @Test
+    void startTakesWhatLibvirtKnowsElseTheXmlAndRunsNothingTwice() {
+        UUID known = UUID.randomUUID();
+        host.define("known", known);
+        assertThat(hypervisor.start(known, Optional.empty(), LIMIT)).isEqualTo(new StartResult.Started());
+        assertThat(hypervisor.start(known, Optional.empty(), LIMIT)).isEqualTo(new StartResult.AlreadyActive());
+
+        UUID transientOne = UUID.randomUUID();
+        assertThat(hypervisor.start(transientOne, Optional.empty(), LIMIT)).isInstanceOf(StartResult.Failed.class);
+        String xml = "<domain type='test'><name>gone</name><uuid>" + transientOne
+                + "</uuid><memory>1024</memory><os><type>hvm</type></os></domain>";
+        byte[] bytes = xml.getBytes(StandardCharsets.UTF_8);
+        assertThat(hypervisor.start(transientOne, Optional.of(bytes), LIMIT)).isEqualTo(new StartResult.Started());
+        assertThat(hypervisor.start(transientOne, Optional.of(bytes), LIMIT))
+                .isEqualTo(new StartResult.AlreadyActive());
+        assertThat(hypervisor.start(UUID.randomUUID(), Optional.of(new byte[] {'x'}), LIMIT))
+                .isInstanceOf(StartResult.Failed.class);
     }
 
     @Test

@@ -252,6 +252,45 @@ class LinuxQemuProcessesTest {
         }
     }
 
+    @Test
+    void aStoppedProcessIsSeenToBeStoppedUntilItGoesOn() throws IOException {
+        GuardedProcess process = found(processes.find(NAME, qemuUuid()));
+        assertThat(process.isStopped()).isFalse();
+        assertThat(process.stop()).isEqualTo(new KillSignal.Sent());
+        await(process::isStopped);
+        assertThat(process.isGone()).isFalse();
+        assertThat(process.proceed()).isEqualTo(new KillSignal.Sent());
+        await(() -> !process.isStopped());
+    }
+
+    @Test
+    void aStoppedProcessCanBeKilledAndIsThenNotStopped() throws Exception {
+        GuardedProcess process = found(processes.find(NAME, qemuUuid()));
+        process.stop();
+        await(process::isStopped);
+        assertThat(process.kill()).isEqualTo(new KillSignal.Sent());
+        assertThat(process.awaitGone(LIMIT)).isTrue();
+        assertThat(process.isStopped()).isFalse();
+        assertThat(process.stop()).isEqualTo(new KillSignal.AlreadyGone());
+    }
+
+    @Test
+    void pidAndStartTimeNameTheProcess() throws IOException {
+        GuardedProcess process = found(processes.find(NAME, qemuUuid()));
+        ProcFs.Status status =
+                new ProcFs(Path.of("/proc")).status(process.pid()).orElseThrow();
+        assertThat(process.startTicks()).isPositive().isEqualTo(status.startTicks());
+        long upNanos = new io.vmguard.lease.device.linux.LinuxClock().bootNanos();
+        assertThat(upNanos - process.startedNanos()).isBetween(-20_000_000L, LIMIT.toNanos());
+    }
+
+    /** The test's time limit ends a wait that has no end. */
+    private static void await(java.util.function.BooleanSupplier condition) {
+        while (!condition.getAsBoolean()) {
+            Thread.onSpinWait();
+        }
+    }
+
     private static int exitSyscall() {
         return System.getProperty("os.arch").equals("amd64") ? 60 : 93;
     }

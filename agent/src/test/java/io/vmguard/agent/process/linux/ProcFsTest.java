@@ -17,13 +17,20 @@ class ProcFsTest {
     @Test
     void nameMayContainAnything() {
         assertThat(ProcFs.Status.parse("42 (a) b (c) S 1 42 42 0 -1 4194560 1 0 0"))
-                .contains(new ProcFs.Status("a) b (c", 'S', false));
+                .contains(new ProcFs.Status("a) b (c", 'S', false, 0));
     }
 
     @Test
     void kernelThreadIsToldByItsFlag() {
         assertThat(ProcFs.Status.parse("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0"))
-                .contains(new ProcFs.Status("kthreadd", 'S', true));
+                .contains(new ProcFs.Status("kthreadd", 'S', true, 0));
+    }
+
+    @Test
+    void startTimeIsTheTwentySecondField() {
+        assertThat(ProcFs.Status.parse(
+                        "526 (qemu-system-x86) S 1 526 526 0 -1 4228364 3311 0 0 0 42 17 0 0 20 0 2 0 90210 0 0"))
+                .contains(new ProcFs.Status("qemu-system-x86", 'S', false, 90_210));
     }
 
     @ParameterizedTest

@@ -9,6 +9,7 @@ import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.GuardSettings;
 import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
+import io.vmguard.agent.hook.AgentClient;
 import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
 import io.vmguard.agent.hook.UpkeepHandler;
@@ -35,6 +36,7 @@ import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Map;
@@ -56,6 +58,9 @@ import org.apache.logging.log4j.Logger;
 final class AgentDaemon implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(AgentDaemon.class);
     private static final Duration VOLUME_LIMIT = Duration.ofSeconds(5);
+    /** For an agent that may be there to answer; less than libvirt's hooks wait. */
+    private static final Duration SOCKET_LIMIT = Duration.ofSeconds(3);
+
     /** As many calls as libvirt serves us at a time: four connections with five calls each, and a list. */
     private static final int HYPERVISOR_THREADS = 21;
 
@@ -157,6 +162,10 @@ final class AgentDaemon implements AutoCloseable {
 
     /** Starts everything; returns once hooks are answered. */
     void start() throws IOException {
+        // Its socket would be taken from an agent that lives. One that was killed cannot answer.
+        if (!engine.isOnlyAgent() && answers(config.socket())) {
+            throw new IOException("another vmguard agent answers on " + config.socket() + ": stop that one first");
+        }
         guard.start();
         server.start();
         LOG.info(
@@ -169,6 +178,15 @@ final class AgentDaemon implements AutoCloseable {
         engine.join();
         hypervisor.start(guard);
         statusFiles.start();
+    }
+
+    private static boolean answers(Path socket) {
+        try {
+            new AgentClient(socket, SOCKET_LIMIT).get("/v1/status");
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /** Blocks until {@link #close}. */

@@ -58,7 +58,8 @@ public final class HookServer implements AutoCloseable {
     }
 
     /**
-     * Begins to listen. The caller holds the machine-wide lock of this lockspace, so a socket that is there is a dead one's.
+     * Begins to listen. The caller knows that no other agent answers, so a socket that is there is a dead one's, or that
+     * of one that was killed and does not go away: a new one in its place is not its.
      *
      * @throws IOException if it cannot listen there, or the group does not exist
      */

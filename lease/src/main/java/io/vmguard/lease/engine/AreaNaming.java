@@ -18,6 +18,7 @@ import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
@@ -51,6 +52,7 @@ final class AreaNaming {
     private final ScheduledExecutorService timer;
     private final Semaphore turn = new Semaphore(1, true);
     private final AtomicInteger underWay = new AtomicInteger();
+    private volatile boolean inFlight;
 
     AreaNaming(
             Membership membership,
@@ -80,6 +82,9 @@ final class AreaNaming {
      * @return why it has none
      */
     Optional<Opened.Refused> give(LeaseName resource) {
+        if (inFlight) {
+            return busy("an agent of this host that was killed may still write a name");
+        }
         long untilNanos = clock.bootNanos()
                 + membership
                         .timeouts
@@ -178,10 +183,28 @@ final class AreaNaming {
     // ---- the lease on names
 
     /**
+     * After a restart: a predecessor may have died while it gave a name.
+     *
+     * @param mayChange a killed one may still change the names, so none is given before it is gone. Other hosts give none either: the
+     *     lease on names is this membership's until it is settled
+     */
+    void settle(boolean mayChange, CompletableFuture<Void> predecessorGone) {
+        inFlight = mayChange;
+        if (!mayChange) {
+            settle();
+            return;
+        }
+        predecessorGone.thenRun(() -> {
+            inFlight = false;
+            settle();
+        });
+    }
+
+    /**
      * Whatever became of the lease on names: acquires it again and gives it back, until that has succeeded or the membership is over.
      * A host that went on holding it, unaware, would keep all others from giving names for as long as it lives.
      */
-    void settle() {
+    private void settle() {
         if (store.pool().isPresent()) {
             underWay.incrementAndGet();
             runSettle();

@@ -32,12 +32,13 @@ final class Hold {
      * ACQUIRING, CONVERTING, ... -> UNDETERMINED       until acquiring again has told
      *              HELD -> GIVING -> GIVEN -> (gone)   to another host; back to HELD if nothing was given, or it is taken back
      * RECEIVING -> HELD                                from another host
-     * CARRIED_OVER -> HELD                             from a predecessor of this process
+     * INHERITED -> CARRIED_OVER -> HELD                from a predecessor of this process, once the disk was asked
      * </pre>
      */
     enum State {
         ACQUIRING,
         HELD,
+        INHERITED,
         CARRIED_OVER,
         CONVERTING,
         RELEASING,
@@ -53,6 +54,12 @@ final class Hold {
 
     final CompletableFuture<AcquireResult> acquired = new CompletableFuture<>();
     final CompletableFuture<ReleaseResult> released = new CompletableFuture<>();
+    /** Of an inherited one: completes when it is known whether it is held. */
+    final CompletableFuture<Void> adopted = new CompletableFuture<>();
+
+    /** Of an inherited one: its user is gone, and it is given back as soon as it may be touched. */
+    boolean releaseWanted;
+
     final Set<LeaseNote> users = new LinkedHashSet<>();
     LeaseMode mode;
     State state;

@@ -7,6 +7,7 @@ import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.delta.DeltaJoin;
 import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.device.LeaseStore;
+import io.vmguard.lease.device.linux.IoJournal;
 import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.ondisk.LeaderRecord;
@@ -20,14 +21,19 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
 
 /** Opens the lockspace and becomes a member of it: by continuing the membership of this boot's previous process, or by a new one. */
 final class Joiner {
     /** How one attempt ended. */
     sealed interface Result {
-        /** @param users of the continued membership; empty after a new join */
-        record Member(Membership membership, boolean resumed, Map<LeaseName, LeaseUse> users) implements Result {}
+        /**
+         * @param users of the continued membership; empty after a new join
+         * @param remains what killed predecessors may still change under the continued membership
+         */
+        record Member(Membership membership, boolean resumed, Map<LeaseName, LeaseUse> users, Remains remains)
+                implements Result {}
 
         /** A previous process of this boot lost its membership with users alive. They must go first. */
         record UsersFirst(Map<LeaseName, LeaseUse> users) implements Result {}
@@ -43,11 +49,20 @@ final class Joiner {
     private final LeaseClock clock;
     private final RandomGenerator random;
     private final BlockingDriver driver;
+    private final Supplier<IoJournal> journal;
     private final Path recordFile;
     private final Path rememberedFile;
 
-    Joiner(EngineSettings settings, LeaseStore store, LeaseClock clock, RandomGenerator random, BlockingDriver driver) {
+    /** @param journal of this process, once it has one */
+    Joiner(
+            EngineSettings settings,
+            LeaseStore store,
+            LeaseClock clock,
+            RandomGenerator random,
+            BlockingDriver driver,
+            Supplier<IoJournal> journal) {
         this.settings = settings;
+        this.journal = journal;
         this.store = store;
         this.clock = clock;
         this.random = random;
@@ -59,9 +74,11 @@ final class Joiner {
     /**
      * One attempt. Blocks as long as the storage does, and for the protocol's waits.
      *
+     * @param seat of this process
+     * @param inheritance settled before a new membership is begun
      * @param usersGone the caller has proof that nothing of an earlier membership of this boot is left
      */
-    Result attempt(boolean usersGone) throws BlockingDriver.Closing {
+    Result attempt(Seat seat, Inheritance inheritance, boolean usersGone) throws BlockingDriver.Closing {
         try {
             Optional<RememberedHostId> earlier = RememberedHostId.read(rememberedFile);
             Optional<RememberedHostId> remembered =
@@ -69,8 +86,9 @@ final class Joiner {
             // A directory that we know and that has lost its lockspace is most likely not mounted. Making a new
             // lockspace in the
             // empty mount point would cut this host off from all others without a word.
-            boolean mayCreate = remembered.isEmpty()
-                    && earlier.filter(RememberedHostId.UNKNOWN::equals).isEmpty();
+            boolean known = remembered.isPresent()
+                    || earlier.filter(RememberedHostId.UNKNOWN::equals).isPresent();
+            boolean mayCreate = !known && seat.predecessor().gone().isDone();
             LeaseStore.Opened opened = store.open(
                     settings.lockspace(),
                     SMALLEST_AREA_BYTES,
@@ -81,12 +99,12 @@ final class Joiner {
                             settings.rules()),
                     mayCreate);
             if (opened instanceof LeaseStore.Opened.Refused refused) {
-                return new Result.Failed(refused.fault(), explain(refused, mayCreate));
+                return new Result.Failed(refused.fault(), explain(refused, known));
             }
             LeaseFile file = ((LeaseStore.Opened.Ready) opened).file();
             boolean keepOpen = false;
             try {
-                Result result = join(file, remembered, usersGone);
+                Result result = join(file, remembered, seat.predecessor(), inheritance, usersGone);
                 keepOpen = result instanceof Result.Member;
                 return result;
             } finally {
@@ -99,15 +117,30 @@ final class Joiner {
         }
     }
 
-    private String explain(LeaseStore.Opened.Refused refused, boolean mayCreate) {
-        return refused.fault() == LeaseFault.MISSING && !mayCreate
+    /** What a process of this boot has left about its membership in this lease directory. */
+    Optional<LocalRecord> before() throws IOException {
+        return LocalRecord.read(recordFile)
+                .filter(r -> r.bootId().equals(settings.identity().bootId()))
+                .filter(r -> r.where().equals(store.where()));
+    }
+
+    private String explain(LeaseStore.Opened.Refused refused, boolean known) {
+        return refused.fault() == LeaseFault.MISSING && known
                 ? refused.why() + ". This host has been a member of a lockspace in " + store.where()
                         + ": is it mounted? If the lockspace was removed on purpose, remove " + rememberedFile
                 : refused.why();
     }
 
-    private Result join(LeaseFile file, Optional<RememberedHostId> remembered, boolean usersGone)
+    private Result join(
+            LeaseFile file,
+            Optional<RememberedHostId> remembered,
+            Predecessor predecessor,
+            Inheritance inheritance,
+            boolean usersGone)
             throws IOException, BlockingDriver.Closing {
+        Optional<LocalRecord> before = before();
+        // Before the disk is read: what has landed by then is seen, and what has not is counted.
+        Remains remains = predecessor.remains(settings.lockspace(), settings.timeouts(), before);
         Decoded<LockspaceLook> look = LockspaceLook.take(
                 file, settings.lockspace(), settings.timeouts().ioTimeout());
         Optional<Decoded.Corrupt<LockspaceLook>> objection = look.fold(
@@ -120,17 +153,30 @@ final class Joiner {
                             + objection.get().why());
         }
         LockspaceLook sound = ((Decoded.Valid<LockspaceLook>) look).value();
-        Optional<LocalRecord> before = LocalRecord.read(recordFile)
-                .filter(r -> r.bootId().equals(settings.identity().bootId()))
-                .filter(r -> r.where().equals(store.where()));
         Succession succession = Succession.decide(
-                sound.area(), sound.layout(), settings.lockspace(), settings.timeouts(), clock, before, usersGone);
+                sound.area(),
+                sound.layout(),
+                settings.lockspace(),
+                settings.timeouts(),
+                clock,
+                before,
+                remains,
+                usersGone);
         if (succession instanceof Succession.Continued continued) {
             Membership membership = membership(file, sound, continued.record(), continued.renewedNanos());
-            return new Result.Member(membership, true, before.orElseThrow().users());
+            return new Result.Member(membership, true, before.orElseThrow().users(), continued.remains());
+        }
+        if (succession instanceof Succession.GoneFirst first) {
+            return new Result.Failed(
+                    LeaseFault.NO_MEMBERSHIP,
+                    "an agent of this host was killed and hangs in storage I/O (" + predecessor.dying() + "): "
+                            + first.why());
         }
         if (succession instanceof Succession.UsersFirst first) {
             return new Result.UsersFirst(first.users());
+        }
+        if (!usersGone && !inheritance.settle()) {
+            return new Result.UsersFirst(inheritance.users());
         }
         return joinAnew(file, sound, ((Succession.Anew) succession).ownThisBoot(), remembered);
     }
@@ -186,7 +232,7 @@ final class Joiner {
                 Membership membership = membership(file, look, joined.record(), joined.startedNanos());
                 write(membership, Map.of());
                 remember(membership.record());
-                return new Result.Member(membership, false, Map.of());
+                return new Result.Member(membership, false, Map.of(), Remains.NONE);
             }
             if (result instanceof DeltaJoin.Result.Failed failed) {
                 return new Result.Failed(failed.fault(), failed.why());
@@ -214,12 +260,23 @@ final class Joiner {
 
     /** Leaves the proof for a successor of this process. */
     void write(Membership membership, Map<LeaseName, LeaseUse> users) throws IOException {
-        record(membership, users).write(recordFile);
+        replace(record(membership, users));
     }
 
     /** The same, with the word that the users were left running on purpose. */
     void writeCleanStop(Membership membership, Map<LeaseName, LeaseUse> users) throws IOException {
-        record(membership, users).withCleanStop().write(recordFile);
+        replace(record(membership, users).withCleanStop());
+    }
+
+    private void replace(LocalRecord record) throws IOException {
+        IoJournal.Note note = journal.get()
+                .begin(IoJournal.Kind.RECORD, "", 0, new byte[0])
+                .orElseThrow(() -> new IOException("too much is under way"));
+        try {
+            record.write(recordFile);
+        } finally {
+            note.close();
+        }
     }
 
     private LocalRecord record(Membership membership, Map<LeaseName, LeaseUse> users) {

@@ -11,6 +11,7 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.LeaseTransfer;
 import io.vmguard.lease.LeaseUpkeep;
+import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Lockspace;
 import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.LockspaceView;
@@ -26,9 +27,11 @@ import io.vmguard.lease.delta.Callers;
 import io.vmguard.lease.delta.DeltaLeave;
 import io.vmguard.lease.delta.DeltaRenewal;
 import io.vmguard.lease.delta.HostSighting;
+import io.vmguard.lease.device.AreaPool;
 import io.vmguard.lease.device.LeaseStore;
+import io.vmguard.lease.device.linux.IoJournal;
 import io.vmguard.lease.device.linux.LinuxClock;
-import io.vmguard.lease.device.linux.LocalLock;
+import io.vmguard.lease.device.linux.LockHolder;
 import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
@@ -41,6 +44,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -73,6 +77,8 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     private static final Duration DEADLINE_TICK = Duration.ofMillis(100);
     private static final Duration RETRY_RENEWAL = Duration.ofSeconds(1);
     private static final Duration RETRY_JOIN = Duration.ofSeconds(2);
+    /** For what is asked of this machine and costs next to nothing. */
+    private static final Duration ASK_AGAIN = Duration.ofMillis(200);
     /**
      * Operations at a time; more of them wait, in a queue that is bounded by the leases of a host. Each has an area of 1 MiB or two in
      * memory, and reads so much that more of them at a time would not be faster.
@@ -86,7 +92,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     private final LeaseClock clock;
     private final RandomGenerator random;
     private final LockspaceListener listener;
-    private final LocalLock lock;
+    private final LockHolder.Looks looks;
     private final CountDownLatch closing = new CountDownLatch(1);
     private final BlockingDriver driver = new BlockingDriver(closing);
     private final Semaphore usersGone = new Semaphore(0);
@@ -104,6 +110,10 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     private volatile @Nullable Membership membership;
     private volatile @Nullable Member entered;
     private volatile boolean saidLate;
+    /** The right to be the agent here; taken at the start, or waited for. */
+    private volatile @Nullable Seat seat;
+
+    private volatile Inheritance inheritance = Inheritance.none();
 
     // Of the thread that renews.
     private final Map<Long, HostStatus> statuses = new HashMap<>();
@@ -118,14 +128,14 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
             LeaseClock clock,
             RandomGenerator random,
             LockspaceListener listener,
-            LocalLock lock) {
+            LockHolder.Looks looks) {
         this.settings = settings;
-        this.store = store;
+        this.store = new JournaledStore(store, this::journal);
         this.clock = clock;
         this.random = random;
         this.listener = listener;
-        this.lock = lock;
-        this.joiner = new Joiner(settings, store, clock, random, driver);
+        this.looks = looks;
+        this.joiner = new Joiner(settings, this.store, clock, random, driver, this::journal);
         ThreadPoolExecutor pool = new ThreadPoolExecutor(
                 MAX_OPERATIONS,
                 MAX_OPERATIONS,
@@ -152,33 +162,32 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
      * Opens an engine on a lease directory or device. Nothing is joined yet.
      *
      * @throws IOException if the local directories cannot be used
-     * @throws IllegalStateException if another process of this machine is a member of this lockspace through the same runtime
-     *     directory, or a dead one's I/O is still under way
+     * @throws IllegalStateException if another agent of this machine runs on this lockspace, through the same runtime directory. One
+     *     that was killed and hangs in storage I/O does not count: its membership is taken over
      */
     public static LeaseEngine open(
             EngineSettings settings, Path leasePlace, RandomGenerator random, LockspaceListener listener)
             throws IOException {
         LinuxClock clock = new LinuxClock();
-        return open(settings, new LeaseLocation(leasePlace, clock, random), clock, random, listener);
+        return open(settings, new LeaseLocation(leasePlace, clock, random), clock, random, listener, LockHolder::look);
     }
 
-    /** The same on any store. */
+    /** The same on any store, and with any view of who else is there. */
     static LeaseEngine open(
             EngineSettings settings,
             LeaseStore store,
             LeaseClock clock,
             RandomGenerator random,
-            LockspaceListener listener)
+            LockspaceListener listener,
+            LockHolder.Looks looks)
             throws IOException {
         Files.createDirectories(settings.runtimeDir());
         Files.createDirectories(settings.stateDir());
-        Path lockFile = settings.runtimeDir().resolve(settings.lockspace() + ".lock");
-        LocalLock lock = LocalLock.tryTake(lockFile)
-                .orElseThrow(
-                        () -> new IllegalStateException(
-                                lockFile
-                                        + " is locked: another vmguard agent runs here, or a killed one still has lease I/O under way"));
-        return new LeaseEngine(settings, store, clock, random, listener, lock);
+        LeaseEngine engine = new LeaseEngine(settings, store, clock, random, listener, looks);
+        if (engine.askForSeat() instanceof Seat.Answer.Refused refused) {
+            throw new IllegalStateException(refused.why());
+        }
+        return engine;
     }
 
     @Override
@@ -192,21 +201,22 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
 
     private void runMembership() {
         try {
+            Seat own = awaitSeat();
             boolean gone = false;
             while (true) {
-                Joiner.Result result = attemptUntilDecided(gone);
+                Joiner.Result result = attemptUntilDecided(own, gone);
                 if (result instanceof Joiner.Result.UsersFirst first) {
-                    listener.previousLifeLost(first.users());
+                    loseInheritance(first.users());
                     awaitUsersGone();
                     gone = true;
                     continue;
                 }
                 Joiner.Result.Member member = (Joiner.Result.Member) result;
-                boolean entered = enter(member);
+                boolean entered = enter(own, member);
                 if (entered) {
                     renewUntilLost(member.membership());
                 } else if (!member.users().isEmpty()) {
-                    listener.previousLifeLost(member.users());
+                    loseInheritance(member.users());
                 }
                 if (entered || !member.users().isEmpty()) {
                     awaitUsersGone();
@@ -227,27 +237,129 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         }
     }
 
-    private Joiner.Result attemptUntilDecided(boolean gone) throws BlockingDriver.Closing {
+    /** Asks for a seat, and takes over what the predecessors have left. */
+    private Seat.Answer askForSeat() throws IOException {
+        Seat.Answer answer = Seat.ask(
+                settings.runtimeDir(), settings.lockspace(), settings.identity().bootId(), looks);
+        if (answer instanceof Seat.Answer.Taken taken) {
+            try {
+                inherit(taken.seat());
+                seat = taken.seat();
+            } finally {
+                if (seat == null) {
+                    taken.seat().close();
+                }
+            }
+        }
+        return answer;
+    }
+
+    private void inherit(Seat taken) throws IOException {
+        Optional<LocalRecord> before = joiner.before();
+        Optional<IoJournal.Renewal> renewal =
+                before.flatMap(record -> taken.predecessor().lastRenewal(record.owner()));
+        // This process may end before it has renewed itself.
+        renewal.ifPresent(taken.journal()::renewed);
+        inheritance = Inheritance.of(before, renewal, settings.timeouts(), clock.bootNanos());
+    }
+
+    private Seat awaitSeat() throws BlockingDriver.Closing {
+        String said = "";
+        boolean first = true;
+        Seat taken = seat;
+        while (taken == null) {
+            String why = whyNoSeat();
+            if (!why.isEmpty()) {
+                detail = why;
+                // Right after a kill it takes some milliseconds until it is seen: nothing to tell people.
+                if (!first && !said.equals(why)) {
+                    listener.joinFailed(LeaseFault.NO_MEMBERSHIP, why);
+                    said = why;
+                }
+                first = false;
+                driver.pause(ASK_AGAIN);
+            }
+            taken = seat;
+        }
+        awaitPredecessorGone(taken.predecessor());
+        return taken;
+    }
+
+    /** Asks once more. Empty if it was given. */
+    private String whyNoSeat() {
+        try {
+            Seat.Answer answer = askForSeat();
+            if (answer instanceof Seat.Answer.Refused refused) {
+                return refused.why();
+            }
+            return answer instanceof Seat.Answer.NotYet notYet ? notYet.why() : "";
+        } catch (IOException | IllegalStateException e) {
+            return "the runtime directory cannot be used: " + e.getMessage();
+        }
+    }
+
+    /** On a thread of its own, and only if there is somebody to wait for. */
+    private void awaitPredecessorGone(Predecessor predecessor) {
+        if (predecessor.gone().isDone()) {
+            return;
+        }
+        daemon("vmguard-predecessor")
+                .newThread(() -> {
+                    try {
+                        while (!predecessor.gone().isDone()) {
+                            driver.pause(ASK_AGAIN);
+                            predecessor.look();
+                        }
+                    } catch (BlockingDriver.Closing e) {
+                        // Whoever comes next waits for it.
+                    }
+                })
+                .start();
+    }
+
+    private IoJournal journal() {
+        Seat taken = seat;
+        if (taken == null) {
+            throw new IllegalStateException("no I/O without the right to it");
+        }
+        return taken.journal();
+    }
+
+    private void loseInheritance(Map<LeaseName, LeaseUse> users) {
+        if (inheritance.lose()) {
+            listener.previousLifeLost(users);
+        }
+    }
+
+    private Joiner.Result attemptUntilDecided(Seat own, boolean gone) throws BlockingDriver.Closing {
         state = LockspaceView.State.JOINING;
         detail = "joining";
         String said = "";
         while (true) {
-            Joiner.Result result = joiner.attempt(gone);
+            Joiner.Result result = joiner.attempt(own, inheritance, gone);
             if (!(result instanceof Joiner.Result.Failed failed)) {
                 return result;
+            }
+            if (inheritance.isLost() && !gone) {
+                return new Joiner.Result.UsersFirst(inheritance.users());
             }
             detail = failed.why();
             if (!said.equals(failed.why())) {
                 said = failed.why();
                 listener.joinFailed(failed.fault(), failed.why());
             }
-            driver.pause(RETRY_JOIN);
+            driver.pause(own.predecessor().gone().isDone() ? RETRY_JOIN : ASK_AGAIN);
         }
     }
 
     /** One renewal at once: it proves that the claim stands and gives the first look at all other hosts. */
-    private boolean enter(Joiner.Result.Member member) throws BlockingDriver.Closing {
+    private boolean enter(Seat own, Joiner.Result.Member member) throws BlockingDriver.Closing {
         Membership joined = member.membership();
+        if (member.remains().renewal()) {
+            joined.sharedUntil(own.predecessor().gone());
+        }
+        inheritance.goodUntil(joined.deadlineNanos());
+        noteRenewal(own, joined);
         AreaNaming naming = new AreaNaming(joined, store, clock, random, driver, operations, timer);
         Operations io = new Operations(joined, store, clock, random, driver, naming);
         Resources table = new Resources(joined, io, clock, operations, timer, joiner);
@@ -263,13 +375,20 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         if (!renewOnce(joined)) {
             return false;
         }
-        if (member.resumed()) {
-            table.adopt(member.users());
-            naming.settle(); // a predecessor may have died while it gave a name
-        }
+        inheritance.goodUntil(joined.deadlineNanos());
         synchronized (transition) {
-            if (!joined.inTime()) {
+            if (!joined.inTime() || !inheritance.settle()) {
                 return false;
+            }
+            if (member.resumed()) {
+                table.adopt(
+                        member.users(),
+                        member.remains().resources(),
+                        own.predecessor().gone());
+                // A predecessor may have died while it gave a name.
+                naming.settle(
+                        member.remains().resources().contains(AreaPool.NAMES),
+                        own.predecessor().gone());
             }
             entered = entering;
             state = LockspaceView.State.MEMBER;
@@ -312,6 +431,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
                 loseMembership(current, LeaseFault.TIMED_OUT, "a renewal came through too late");
                 return false;
             }
+            noteRenewal(Objects.requireNonNull(seat), current);
             rememberLater(renewed.record());
             listener.renewed(new Renewal(
                     renewed.startedNanos(),
@@ -350,6 +470,16 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         }
     }
 
+    /** For the kill duty of a successor that cannot read the disk. */
+    private void noteRenewal(Seat own, Membership current) {
+        own.journal()
+                .renewed(new IoJournal.Renewal(
+                        current.owner.hostId(),
+                        current.owner.generation(),
+                        settings.timeouts().ioTimeoutSeconds(),
+                        current.renewedNanos()));
+    }
+
     private void rememberLater(LeaderRecord record) {
         remember.execute(() -> {
             try {
@@ -364,6 +494,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         while (!usersGone.tryAcquire()) {
             driver.pause(DEADLINE_TICK);
         }
+        inheritance = Inheritance.none();
     }
 
     /** A late write of an old membership must not meet a new one on the same sector. */
@@ -378,8 +509,10 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         Membership current = membership;
         Resources table = table();
         // From here on nothing is acquired under this membership, or it could be freed with a lease just taken.
+        Seat own = seat;
         boolean unused = table == null || table.retire();
-        if (current != null && current.inTime() && current.recordCertain() && unused) {
+        boolean alone = own != null && own.predecessor().gone().isDone();
+        if (alone && current != null && current.inTime() && current.recordCertain() && unused) {
             DeltaLeave leave =
                     new DeltaLeave(current.layout, settings.timeouts().ioTimeout(), current.record());
             try {
@@ -404,6 +537,11 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     }
 
     private void watchDeadline() {
+        Inheritance inherited = inheritance;
+        if (inherited.isDue(clock.bootNanos()) && inherited.lose()) {
+            detail = "the leases of an earlier agent of this boot have expired; their users are being stopped";
+            listener.previousLifeLost(inherited.users());
+        }
         Membership current = membership;
         if (current == null || current.isLost()) {
             return;
@@ -611,7 +749,10 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
             if (last != null) {
                 last.file.close();
             }
-            lock.close();
+            Seat own = seat;
+            if (own != null) {
+                own.close();
+            }
         }
     }
 
@@ -636,6 +777,11 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
             thread.setDaemon(true);
             return thread;
         };
+    }
+
+    /** Whether it is certain that no other agent of this lockspace acts on this machine. Until then this one does nothing. */
+    public boolean isOnlyAgent() {
+        return seat != null;
     }
 
     /** The rules that every delay follows from. */

@@ -12,6 +12,7 @@ import io.vmguard.lease.paxos.ResourceContext;
 import io.vmguard.lease.time.LeaseClock;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.random.RandomGenerator;
@@ -36,6 +37,8 @@ final class Membership {
     private volatile LeaderRecord record;
     private volatile boolean recordCertain = true;
     private volatile long renewedNanos;
+    /** Boot clock: only a renewal begun since then has certainly not been overwritten by one of a killed predecessor. */
+    private volatile long aloneSinceNanos = Long.MIN_VALUE;
     /** For whom we have something, and until when (boot clock) we say so. */
     private final Map<Long, Long> attention = new ConcurrentHashMap<>();
 
@@ -68,6 +71,11 @@ final class Membership {
     /** Boot clock: the moment at which it is lost unless a renewal succeeds before. */
     long deadlineNanos() {
         return renewedNanos + timeouts.renewalFailed().toNanos();
+    }
+
+    /** Boot clock, before the last successful renewal was issued. */
+    long renewedNanos() {
+        return renewedNanos;
     }
 
     long ageNanos() {
@@ -107,6 +115,12 @@ final class Membership {
         return Set.copyOf(attention.keySet());
     }
 
+    /** A renewal that a killed predecessor has begun under this very membership may land, until that one is gone. */
+    void sharedUntil(CompletableFuture<Void> predecessorGone) {
+        aloneSinceNanos = Long.MAX_VALUE;
+        predecessorGone.thenRun(() -> aloneSinceNanos = clock.bootNanos());
+    }
+
     void renewalFailed() {
         recordCertain = false;
     }
@@ -117,7 +131,7 @@ final class Membership {
 
     /** Whether {@link #record} is what is on disk, as far as we wrote it. */
     boolean recordCertain() {
-        return recordCertain;
+        return recordCertain && renewedNanos >= aloneSinceNanos;
     }
 
     /** @return true for the one caller that ended it */

@@ -44,6 +44,10 @@ final class Requests {
     }
 
     private RequestResult runRequest(LeaseName resource, RequestMode mode) {
+        if (table.isInFlight(resource)) {
+            return new RequestResult.CannotTell(
+                    LeaseFault.TIMED_OUT, "a write of a killed agent of this host to this lease may still land");
+        }
         PaxosRequest.Result result = io.onFile(
                 resource,
                 false,

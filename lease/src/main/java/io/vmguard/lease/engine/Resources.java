@@ -13,6 +13,7 @@ import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
 import io.vmguard.lease.delta.HostSighting;
 import io.vmguard.lease.engine.Hold.State;
+import io.vmguard.lease.paxos.HeldRecord;
 import io.vmguard.lease.paxos.PaxosAcquire;
 import io.vmguard.lease.paxos.PaxosAcquire.Want;
 import io.vmguard.lease.paxos.PaxosAdopt;
@@ -24,7 +25,9 @@ import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -55,6 +58,9 @@ final class Resources {
     private final Joiner joiner;
     /** Guarded by itself, as are the fields of its values. Never held across I/O on storage. */
     private final Map<LeaseName, Hold> holds = new TreeMap<>(Comparator.comparing(LeaseName::value));
+
+    /** Guarded by {@link #holds}: a killed predecessor's write may still land there, so nothing is done to them. */
+    private final Set<LeaseName> inFlight = new HashSet<>();
 
     /** Guarded by {@link #holds}: the membership is being given back. */
     private boolean retired;
@@ -100,6 +106,9 @@ final class Resources {
         if (retired) {
             return Optional.of(new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, "the agent is stopping", false));
         }
+        if (inFlight.contains(hold.resource)) {
+            return Optional.of(mayStillChange());
+        }
         holds.put(hold.resource, hold);
         try {
             writeRecord();
@@ -111,9 +120,26 @@ final class Resources {
         }
     }
 
+    private static AcquireResult mayStillChange() {
+        return new AcquireResult.CannotTell(
+                LeaseFault.TIMED_OUT,
+                "an agent of this host was killed while it wrote this lease, and the write may still land",
+                false);
+    }
+
+    /** Whether nothing may be done to it before a killed predecessor is gone. */
+    boolean isInFlight(LeaseName resource) {
+        synchronized (holds) {
+            return inFlight.contains(resource);
+        }
+    }
+
     /** Under the lock. */
     private CompletableFuture<AcquireResult> ofExisting(
             Hold existing, LeaseNote user, LeaseMode mode, Duration patience) {
+        if (existing.state == State.INHERITED) {
+            return ofInherited(existing, user, mode, patience);
+        }
         if (existing.state == State.RELEASING) {
             return existing.released.thenCompose(result -> result instanceof ReleaseResult.CannotTell t
                     ? CompletableFuture.completedFuture(
@@ -128,6 +154,36 @@ final class Resources {
         }
         return CompletableFuture.completedFuture(
                 bothShared && existing.isJoinable() ? join(existing, user) : heldHere(existing, user, mode));
+    }
+
+    /** Under the lock: whether this host holds it is not known yet. Its user waits for that; others only if it is soon known. */
+    private CompletableFuture<AcquireResult> ofInherited(
+            Hold inherited, LeaseNote user, LeaseMode mode, Duration patience) {
+        boolean its = inherited.mode == mode && inherited.users.contains(user);
+        if (!its && inFlight.contains(inherited.resource)) {
+            return CompletableFuture.completedFuture(mayStillChange());
+        }
+        CompletableFuture<AcquireResult> answer = new CompletableFuture<>();
+        inherited.adopted.thenRun(() -> {
+            if (!answer.isDone()) {
+                acquire(inherited.resource, user, mode, patience).thenAccept(result -> {
+                    if (!answer.complete(result) && result instanceof AcquireResult.Acquired) {
+                        unclaim(inherited.resource, user);
+                    }
+                });
+            }
+        });
+        return answer;
+    }
+
+    /** Its claimant has given up; that says nothing about its user. */
+    private void unclaim(LeaseName resource, LeaseNote user) {
+        synchronized (holds) {
+            Hold hold = holds.get(resource);
+            if (hold != null && hold.state == State.HELD && hold.users.contains(user)) {
+                hold.state = State.CARRIED_OVER;
+            }
+        }
     }
 
     /** Under the lock: one more user of a shared hold of this host, or one of a predecessor's that comes to claim it. */
@@ -417,6 +473,7 @@ final class Resources {
             switch (hold.state) {
                 case HELD, CARRIED_OVER -> beginRelease(hold);
                 case CONVERTING, GIVING -> hold.users.clear();
+                case INHERITED -> hold.releaseWanted = true;
                 case GIVEN -> {
                     hold.state = State.UNDETERMINED;
                     hold.operations.execute(() -> resolve(hold, 0));
@@ -478,6 +535,7 @@ final class Resources {
         synchronized (holds) {
             hold.state = State.UNDETERMINED;
         }
+        hold.adopted.complete(null);
         retry(hold, 0, () -> resolve(hold, 0));
     }
 
@@ -526,26 +584,40 @@ final class Resources {
 
     // ---- after a restart of the process
 
-    /** Finds out which of the predecessor's resources are held indeed. */
-    void adopt(Map<LeaseName, LeaseUse> users) {
-        users.forEach((resource, use) -> {
-            Hold hold = new Hold(resource, use.mode(), use.users().get(0), State.UNDETERMINED, threads);
-            hold.users.addAll(use.users());
-            synchronized (holds) {
+    /**
+     * Finds out which of the predecessor's resources are held indeed. Does not wait for that: one file that hangs holds up no other.
+     *
+     * @param mayChange those that a killed predecessor may still change, whoever has them: untouched until it is gone
+     */
+    void adopt(Map<LeaseName, LeaseUse> users, Set<LeaseName> mayChange, CompletableFuture<Void> predecessorGone) {
+        List<Hold> adopted = new ArrayList<>();
+        synchronized (holds) {
+            inFlight.addAll(mayChange);
+            users.forEach((resource, use) -> {
+                Hold hold = new Hold(resource, use.mode(), use.users().get(0), State.INHERITED, threads);
+                hold.users.addAll(use.users());
                 holds.put(resource, hold);
+                adopted.add(hold);
+            });
+        }
+        adopted.stream().filter(hold -> !mayChange.contains(hold.resource)).forEach(this::beginAdopt);
+        predecessorGone.thenRun(() -> {
+            synchronized (holds) {
+                inFlight.clear();
             }
-            runAdopt(hold, 0);
+            adopted.stream().filter(hold -> mayChange.contains(hold.resource)).forEach(this::beginAdopt);
         });
+    }
+
+    private void beginAdopt(Hold hold) {
+        hold.operations.execute(() -> runAdopt(hold, 0));
     }
 
     private void runAdopt(Hold hold, int tries) {
         PaxosAdopt.Result result =
                 io.run(hold.resource, context -> new PaxosAdopt(context).start(), PaxosAdopt.Result.Failed::new);
         if (result instanceof PaxosAdopt.Result.Held held) {
-            synchronized (holds) {
-                hold.record(held.held());
-                hold.state = State.CARRIED_OVER;
-            }
+            carriedOver(hold, held.held());
         } else if (result instanceof PaxosAdopt.Result.Proposed) {
             undetermined(hold);
         } else if (result instanceof PaxosAdopt.Result.HalfReleased half) {
@@ -563,6 +635,17 @@ final class Resources {
         }
     }
 
+    private void carriedOver(Hold hold, HeldRecord record) {
+        synchronized (holds) {
+            hold.record(record);
+            hold.state = State.CARRIED_OVER;
+            if (hold.releaseWanted) {
+                beginRelease(hold);
+            }
+        }
+        hold.adopted.complete(null);
+    }
+
     /** The predecessor died on the way to or from shared mode; its user may live and counts on shared mode at least. */
     private void adoptShared(Hold hold, int tries) {
         PaxosDowngrade.Result result = io.run(
@@ -570,10 +653,7 @@ final class Resources {
                 context -> new PaxosDowngrade(context, hold.record()).start(),
                 PaxosDowngrade.Result.Failed::new);
         if (result instanceof PaxosDowngrade.Result.Shared shared) {
-            synchronized (holds) {
-                hold.record(shared.held());
-                hold.state = State.CARRIED_OVER;
-            }
+            carriedOver(hold, shared.held());
         } else {
             retry(hold, tries, () -> adoptShared(hold, tries + 1));
         }
@@ -624,6 +704,7 @@ final class Resources {
             }
         }
         hold.released.complete(end);
+        hold.adopted.complete(null);
     }
 
     /** Under the lock of {@link #holds}, so that records are written in the order of events. The file is in memory. */
@@ -665,7 +746,7 @@ final class Resources {
     private static boolean isInUse(Hold hold) {
         return !hold.users.isEmpty()
                 && switch (hold.state) {
-                    case HELD, CARRIED_OVER, CONVERTING, GIVING -> true;
+                    case HELD, INHERITED, CARRIED_OVER, CONVERTING, GIVING -> true;
                     case UNDETERMINED -> hold.mode == LeaseMode.SHARED && hold.hasRecord();
                     default -> false;
                 };
@@ -683,7 +764,7 @@ final class Resources {
     Set<LeaseName> carriedOver() {
         synchronized (holds) {
             return holds.values().stream()
-                    .filter(h -> h.state == State.CARRIED_OVER)
+                    .filter(h -> h.state == State.INHERITED || h.state == State.CARRIED_OVER)
                     .map(h -> h.resource)
                     .collect(Collectors.toUnmodifiableSet());
         }

@@ -22,8 +22,9 @@ sealed interface Succession {
      *
      * @param record as it stands on disk
      * @param renewedNanos boot clock, when the predecessor began that renewal
+     * @param remains what a killed predecessor may still change: not to be touched, or not to be counted on, before it is gone
      */
-    record Continued(LeaderRecord record, long renewedNanos) implements Succession {}
+    record Continued(LeaderRecord record, long renewedNanos, Remains remains) implements Succession {}
 
     /** It is lost, and its users have not been proved gone. */
     record UsersFirst(Map<LeaseName, LeaseUse> users) implements Succession {}
@@ -31,9 +32,13 @@ sealed interface Succession {
     /** @param ownThisBoot id whose record is proved to be this boot's own, with nothing of that life left */
     record Anew(Optional<Long> ownThisBoot) implements Succession {}
 
+    /** Not before the killed predecessor is gone: what it may still write could meet what this process would. */
+    record GoneFirst(String why) implements Succession {}
+
     /**
      * @param area the lockspace as just read
      * @param before the predecessor's record, of this boot and this lease directory
+     * @param remains what killed predecessors may still write
      * @param usersGone the caller has proof that nothing of an earlier membership of this boot is left
      */
     static Succession decide(
@@ -43,21 +48,31 @@ sealed interface Succession {
             Timeouts timeouts,
             LeaseClock clock,
             Optional<LocalRecord> before,
+            Remains remains,
             boolean usersGone) {
         if (before.isEmpty()) {
-            return new Anew(Optional.empty());
+            return anew(remains, Optional.empty());
         }
         Optional<LeaderRecord> still = stillOurs(area, layout, lockspace, before.get());
         if (still.isPresent() && !usersGone) {
-            Optional<Succession> continued = inTime(before.get(), still.get(), timeouts, clock);
+            Optional<Continued> continued = inTime(before.get(), still.get(), remains, timeouts, clock);
             if (continued.isPresent()) {
-                return continued.get();
+                return remains.other().isPresent()
+                        ? new GoneFirst(remains.other().get())
+                        : continued.get();
             }
         }
         if (!usersGone && !before.get().users().isEmpty() && !before.get().cleanStop()) {
             return new UsersFirst(before.get().users());
         }
-        return new Anew(still.map(r -> r.owner().hostId()));
+        return anew(remains, still.map(r -> r.owner().hostId()));
+    }
+
+    /** INV-4: a write of the old membership must not meet one of the new. */
+    private static Succession anew(Remains remains, Optional<Long> ownThisBoot) {
+        return remains.underWay()
+                ? new GoneFirst("a new membership may only begin when nothing of the old one can be written any more")
+                : new Anew(ownThisBoot);
     }
 
     /**
@@ -72,8 +87,8 @@ sealed interface Succession {
                         && onDisk.resourceName().equals(before.hostName()));
     }
 
-    private static Optional<Succession> inTime(
-            LocalRecord before, LeaderRecord onDisk, Timeouts timeouts, LeaseClock clock) {
+    private static Optional<Continued> inTime(
+            LocalRecord before, LeaderRecord onDisk, Remains remains, Timeouts timeouts, LeaseClock clock) {
         long bootNanos = clock.bootNanos();
         long monotonicNanos = clock.monotonicNanos();
         long sleptNanos = bootNanos - monotonicNanos - before.suspendedNanos();
@@ -86,6 +101,6 @@ sealed interface Succession {
         Duration granted = Timeouts.ofSeconds(onDisk.ioTimeoutSeconds()).renewalFailed();
         Duration wanted = timeouts.renewalFailed();
         boolean inTime = ageNanos < Math.min(granted.toNanos(), wanted.toNanos());
-        return inTime ? Optional.of(new Continued(onDisk, bootNanos - ageNanos)) : Optional.empty();
+        return inTime ? Optional.of(new Continued(onDisk, bootNanos - ageNanos, remains)) : Optional.empty();
     }
 }

@@ -162,7 +162,10 @@ class LeaseTransferTest {
         receiver.kill();
         receiver = Machine.at(leases, dir.resolve("b")).member();
         assertThat(receiver.events.get(0)).startsWith("resumed");
-        assertThat(receiver.engine.view().held()).isEmpty();
+        Await.until(
+                "the receiver to know that it does not have it",
+                SOON,
+                () -> receiver.engine.view().held().isEmpty());
         assertThat(answer(giver.engine.takeBack(R1))).isInstanceOf(AcquireResult.Acquired.class);
     }
 

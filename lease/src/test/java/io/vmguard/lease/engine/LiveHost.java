@@ -16,6 +16,8 @@ import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.device.linux.LinuxClock;
+import io.vmguard.lease.device.linux.LockHolder;
+import io.vmguard.lease.device.linux.ProcessLife;
 import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.ondisk.LockspaceRules;
@@ -71,7 +73,8 @@ final class LiveHost implements AutoCloseable {
                 machine.storage.apply(new LeaseLocation(machine.leases, machine.clock, random)),
                 machine.clock,
                 random,
-                new Recorder());
+                new Recorder(),
+                machine.looks);
     }
 
     /** What a host is like before its engine runs: values, changed by copying. */
@@ -83,7 +86,8 @@ final class LiveHost implements AutoCloseable {
             OptionalInt hostId,
             LeaseClock clock,
             UnaryOperator<LeaseStore> storage,
-            Rules rules) {
+            Rules rules,
+            LockHolder.Looks looks) {
         /** What a lockspace that it makes is like. */
         record Rules(LeaseLayout layout, int maxHosts, Timeouts timeouts) {
             static final Rules USUAL =
@@ -107,36 +111,59 @@ final class LiveHost implements AutoCloseable {
                     OptionalInt.empty(),
                     new LinuxClock(),
                     store -> store,
-                    Rules.USUAL);
+                    Rules.USUAL,
+                    LockHolder::look);
         }
 
         Machine with(Rules other) {
-            return new Machine(leases, home, instance, bootId, hostId, clock, storage, other);
+            return new Machine(leases, home, instance, bootId, hostId, clock, storage, other, looks);
         }
 
         /** The machine was switched off and on. */
         Machine rebooted() {
-            return new Machine(leases, home, instance, bootId + "x", hostId, clock, storage, rules);
+            return new Machine(leases, home, instance, bootId + "x", hostId, clock, storage, rules, looks);
         }
 
         /** The same identity on another disk. */
         Machine clonedTo(Path otherHome) {
-            return new Machine(leases, otherHome, instance, bootId + "-clone", hostId, clock, storage, rules);
+            return new Machine(leases, otherHome, instance, bootId + "-clone", hostId, clock, storage, rules, looks);
         }
 
         /** As much later, by clocks that run on or stand still while the machine sleeps. */
         Machine later(Duration awake, Duration asleep) {
             return new Machine(
-                    leases, home, instance, bootId, hostId, new LaterClock(clock, awake, asleep), storage, rules);
+                    leases,
+                    home,
+                    instance,
+                    bootId,
+                    hostId,
+                    new LaterClock(clock, awake, asleep),
+                    storage,
+                    rules,
+                    looks);
         }
 
         Machine forced(int id) {
-            return new Machine(leases, home, instance, bootId, OptionalInt.of(id), clock, storage, rules);
+            return new Machine(leases, home, instance, bootId, OptionalInt.of(id), clock, storage, rules, looks);
         }
 
         /** Its lease directory is reached through something. */
         Machine through(UnaryOperator<LeaseStore> other) {
-            return new Machine(leases, home, instance, bootId, hostId, clock, other, rules);
+            return new Machine(leases, home, instance, bootId, hostId, clock, other, rules, looks);
+        }
+
+        /** It sees whoever keeps a lock from it as this. */
+        Machine seeing(ProcessLife life) {
+            return new Machine(
+                    leases,
+                    home,
+                    instance,
+                    bootId,
+                    hostId,
+                    clock,
+                    storage,
+                    rules,
+                    (file, boot) -> new LockHolder.Verdict(life, "process 1234"));
         }
 
         LiveHost join() {

@@ -68,6 +68,7 @@ class SuccessionTest {
                 timeouts,
                 new Clocks(monotonic, monotonic + SUSPENDED + slept),
                 Optional.of(before),
+                Remains.NONE,
                 usersGone);
     }
 
@@ -93,7 +94,7 @@ class SuccessionTest {
         LeaderRecord onDisk = renewed(record -> record);
         assertThat(after(Duration.ofSeconds(30)))
                 .isEqualTo(new Succession.Continued(
-                        onDisk, Duration.ofSeconds(1050).toNanos()));
+                        onDisk, Duration.ofSeconds(1050).toNanos(), Remains.NONE));
     }
 
     @Test
@@ -155,7 +156,8 @@ class SuccessionTest {
 
     @Test
     void withoutAPredecessorItBeginsAnew() {
-        assertThat(Succession.decide(area, LAYOUT, SPACE, TIMEOUTS, new Clocks(1, 1), Optional.empty(), false))
+        assertThat(Succession.decide(
+                        area, LAYOUT, SPACE, TIMEOUTS, new Clocks(1, 1), Optional.empty(), Remains.NONE, false))
                 .isEqualTo(new Succession.Anew(Optional.empty()));
     }
 

@@ -2,6 +2,7 @@
 package io.vmguard.lease.device.linux;
 
 import com.sun.jna.LastErrorException;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -10,7 +11,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * An exclusive {@code flock(2)} on a local file, for the life of the process.
  *
  * <p>A killed process whose thread is still stuck in storage I/O keeps its open files, and so this lock: whoever gets the lock knows
- * that no late write of the previous holder is under way.
+ * that no late write of the previous holder is under way. Who does not get it asks {@link LockHolder} why.
  */
 public final class LocalLock implements AutoCloseable {
     private final int fd;
@@ -42,6 +43,15 @@ public final class LocalLock implements AutoCloseable {
             }
             throw new IllegalStateException("cannot lock " + file + ": " + Libc.text(e.getErrorCode()), e);
         }
+    }
+
+    /**
+     * Says in the locked file who has it. Only for whoever has.
+     *
+     * @throws IOException if that cannot be written, or this process cannot find out about itself
+     */
+    public static void sign(Path file, String bootId) throws IOException {
+        LockHolder.self(bootId).write(file);
     }
 
     @Override

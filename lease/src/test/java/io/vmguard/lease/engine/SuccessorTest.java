@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.engine;
+
+import static io.vmguard.lease.engine.LiveHost.LS;
+import static io.vmguard.lease.engine.LiveHost.NOTE;
+import static io.vmguard.lease.engine.LiveHost.R1;
+import static io.vmguard.lease.engine.LiveHost.SOON;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.LeaseMode;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ReleaseResult;
+import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.device.linux.LinuxClock;
+import io.vmguard.lease.device.linux.ProcessLife;
+import io.vmguard.lease.engine.LiveHost.Machine;
+import io.vmguard.lease.engine.LiveHost.Machine.Rules;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.ondisk.LockspaceRules;
+import io.vmguard.lease.testing.Await;
+import io.vmguard.lease.testing.UnderTarget;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
+
+/**
+ * An agent is killed while its lease I/O hangs, and the next one comes. The killed one is an engine of this process that begins no more
+ * I/O and keeps its lock; that it is dying the next one is told. T is 2 s, so a membership lasts for 16 s: closing an engine that hangs takes some of it.
+ */
+@Execution(ExecutionMode.CONCURRENT)
+class SuccessorTest {
+    private static final LeaseName R2 = new LeaseName("R2");
+    private static final LeaseNote OTHER = new LeaseNote("demo2", "5", "vdb", "node-a", 1_700_000_001);
+    private static final Timeouts TIMEOUTS = Timeouts.ofSeconds(2);
+
+    @TempDir(factory = UnderTarget.class)
+    Path dir;
+
+    private Path leases;
+    private Machine machine;
+
+    @BeforeEach
+    void machine() throws IOException {
+        leases = Files.createDirectory(dir.resolve("leases"));
+        machine = Machine.at(leases, dir.resolve("a"))
+                .with(new Rules(LeaseLayout.SECTOR_512, LockspaceRules.USUAL_MAX_HOSTS, TIMEOUTS));
+    }
+
+    /** An engine and the storage that it sees. */
+    private final class Agent implements AutoCloseable {
+        final LiveHost host;
+        StuckStore storage;
+
+        Agent(Machine at, boolean stuck) {
+            host = at.through(store -> {
+                        storage = new StuckStore(store);
+                        if (stuck) {
+                            storage.stickAll();
+                        }
+                        return storage;
+                    })
+                    .join();
+        }
+
+        /** Whatever a busy machine makes late: it is the same membership. */
+        void assertGoesOn(Owner owner) {
+            assertThat(host.events)
+                    .contains("resumed " + owner)
+                    .noneMatch(event -> event.startsWith("lost ")
+                            || event.startsWith("joined ")
+                            || event.startsWith("previousLifeLost "));
+            assertThat(host.owner()).isEqualTo(owner);
+        }
+
+        /** With SIGKILL. What it has begun still hangs, and its lock stays. */
+        void kill() {
+            storage.kill();
+            host.kill();
+        }
+
+        /** What hangs lands, and the process is gone with its lock. */
+        void landAndGo() {
+            storage.unstick();
+            host.close();
+        }
+
+        @Override
+        public void close() {
+            storage.unstick();
+            host.close();
+        }
+    }
+
+    private Agent member() {
+        Agent agent = new Agent(machine, false);
+        agent.host.awaitMember();
+        return agent;
+    }
+
+    private Agent successor() {
+        Agent agent = new Agent(machine.seeing(ProcessLife.DYING), false);
+        agent.host.awaitMember();
+        return agent;
+    }
+
+    private static void awaitStuck(Agent agent) {
+        Await.until("something to hang", SOON, () -> agent.storage.stuck() > 0);
+    }
+
+    private LeaderRecord delta(Owner owner) {
+        try {
+            byte[] area = Files.readAllBytes(leases.resolve(LS.value()));
+            return LeaderRecord.at(area, (int) LeaseLayout.SECTOR_512.deltaOffset(owner.hostId()));
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    // ---- one file hangs
+
+    @Test
+    void whileAWriteToOneLeaseMayLandAllOthersGoOnUnderTheSameGeneration() {
+        try (Agent killed = member()) {
+            Owner owner = killed.host.owner();
+            killed.host.acquire(R1);
+            killed.host.acquire(R2);
+            killed.storage.stickWritesOf(R1);
+            CompletableFuture<AcquireResult> converting = killed.host.engine.convert(R1, NOTE, LeaseMode.SHARED);
+            awaitStuck(killed);
+            killed.kill();
+
+            try (Agent next = successor()) {
+                next.assertGoesOn(owner);
+                assertThat(next.host.engine.carriedOver()).isEqualTo(Set.of(R1, R2));
+                assertThat(next.host.engine.view().held()).containsOnlyKeys(R1, R2);
+                assertThat(next.host.acquire(R2)).isInstanceOf(AcquireResult.Acquired.class);
+                CompletableFuture<AcquireResult> claim = next.host.engine.acquire(R1, NOTE);
+                assertThat(LiveHost.answer(next.host.engine.acquire(R1, OTHER)))
+                        .isInstanceOfSatisfying(
+                                AcquireResult.CannotTell.class,
+                                cannot -> assertThat(cannot.why()).contains("the write may still land"));
+                awaitRenewals(next, 2);
+                assertThat(claim).as("neither held nor lost").isNotDone();
+
+                killed.landAndGo();
+                assertThat(LiveHost.answer(claim)).isNotNull();
+                next.assertGoesOn(owner);
+                assertThat(converting).isNotNull();
+            }
+        }
+    }
+
+    @Test
+    void aLeaseInFlightIsGivenBackWhenTheWriteHasLandedAndItsUserIsGone() {
+        try (Agent killed = member()) {
+            killed.host.acquire(R1);
+            killed.storage.stickWritesOf(R1);
+            CompletableFuture<ReleaseResult> releasing = killed.host.engine.release(R1);
+            awaitStuck(killed);
+            killed.kill();
+            assertThat(releasing).isNotDone();
+
+            try (Agent next = successor()) {
+                CompletableFuture<ReleaseResult> released = next.host.engine.release(R1, NOTE);
+                awaitRenewals(next, 1);
+                assertThat(released).isNotDone();
+                killed.landAndGo();
+                assertThat(LiveHost.answer(released)).isNotNull();
+                Await.until(
+                        "R1 to be free",
+                        SOON,
+                        () -> next.host.engine.view().held().isEmpty());
+                assertThat(next.host.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+            }
+        }
+    }
+
+    /** And a third one knows what both may still write. */
+    @Test
+    void anAgentThatIsKilledAfterOneThatWasKilledIsSucceededToo() {
+        try (Agent first = member()) {
+            Owner owner = first.host.owner();
+            first.host.acquire(R1);
+            first.host.acquire(R2);
+            first.storage.stickWritesOf(R1);
+            first.host.engine.release(R1);
+            awaitStuck(first);
+            first.kill();
+            try (Agent second = successor()) {
+                second.host.acquire(R2);
+                second.storage.stickWritesOf(R2);
+                second.host.engine.release(R2);
+                awaitStuck(second);
+                second.kill();
+                try (Agent third = successor()) {
+                    third.assertGoesOn(owner);
+                    CompletableFuture<AcquireResult> one = third.host.engine.acquire(R1, NOTE);
+                    CompletableFuture<AcquireResult> two = third.host.engine.acquire(R2, NOTE);
+                    second.landAndGo();
+                    awaitRenewals(third, 1);
+                    assertThat(one).isNotDone();
+                    assertThat(two).isNotDone();
+                    first.landAndGo();
+                    assertThat(LiveHost.answer(one)).isNotNull();
+                    assertThat(LiveHost.answer(two)).isNotNull();
+                }
+            }
+        }
+    }
+
+    // ---- the lockspace hangs
+
+    @Test
+    void aRenewalOfTheKilledAgentThatLandsOverANewerOneCostsNothing() {
+        try (Agent killed = member()) {
+            Owner owner = killed.host.owner();
+            killed.host.acquire(R1);
+            killed.storage.stickWritesOf(LS);
+            awaitStuck(killed);
+            killed.kill();
+            try (Agent next = successor()) {
+                awaitRenewals(next, 2);
+                long newer = delta(owner).timestamp();
+                killed.landAndGo();
+                Await.until(
+                        "the older one to land, or a newer one over it",
+                        SOON,
+                        () -> delta(owner).timestamp() != newer);
+                awaitRenewals(next, 2);
+                next.assertGoesOn(owner);
+                assertThat(delta(owner).timestamp()).isGreaterThan(newer);
+            }
+        }
+    }
+
+    /** Somebody could have the id by then. */
+    @Test
+    void whileTheKilledAgentIsThereTheHostIdIsNotFreed() {
+        try (Agent killed = member()) {
+            Owner owner = killed.host.owner();
+            killed.host.acquire(R1);
+            killed.storage.stickWritesOf(LS);
+            awaitStuck(killed);
+            killed.kill();
+            try (Agent next = successor()) {
+                next.host.acquire(R1);
+                next.host.release(R1);
+            }
+            assertThat(delta(owner).isFree()).isFalse();
+        }
+    }
+
+    private static void awaitRenewals(Agent agent, int count) {
+        for (int i = 0; i < count; i++) {
+            Duration ago = agent.host.engine.view().renewedAgo().orElseThrow();
+            long renewedNanos = new LinuxClock().bootNanos() - ago.toNanos();
+            Await.until("a renewal; events " + agent.host.events, SOON, () -> {
+                Duration now = agent.host.engine.view().renewedAgo().orElse(Duration.ofDays(1));
+                return new LinuxClock().bootNanos() - now.toNanos() > renewedNanos + 100_000_000;
+            });
+        }
+    }
+
+    // ---- everything hangs
+
+    @Test
+    void whileTheStorageHangsTheUsersOfAKilledAgentAreStoppedInTimeAndAreGoneBeforeANewMembershipBegins() {
+        LinuxClock clock = new LinuxClock();
+        try (Agent killed = member()) {
+            Owner owner = killed.host.owner();
+            killed.host.acquire(R1);
+            killed.storage.stickAll();
+            awaitStuck(killed);
+            long renewedNanos = clock.bootNanos()
+                    - killed.host.engine.view().renewedAgo().orElseThrow().toNanos();
+            killed.kill();
+            try (Agent next = new Agent(machine.seeing(ProcessLife.DYING), true)) {
+                next.host.awaitEvent("previousLifeLost {R1=");
+                long afterNanos = clock.bootNanos() - renewedNanos;
+                assertThat(Duration.ofNanos(afterNanos))
+                        .isBetween(
+                                TIMEOUTS.renewalFailed(),
+                                TIMEOUTS.renewalFailed().plusSeconds(1));
+
+                next.storage.unstick();
+                next.host.engine.usersGone();
+                next.host.awaitEvent(
+                        "joinFailed NO_MEMBERSHIP an agent of this host was killed and hangs in storage I/O");
+                assertThat(delta(owner).owner()).as("no new membership").isEqualTo(owner);
+                killed.landAndGo();
+                next.host.awaitEvent("joined");
+                assertThat(next.host.owner().generation()).isGreaterThan(owner.generation());
+            }
+        }
+    }
+
+    @Test
+    void whenTheStorageIsBackInTimeTheMembershipGoesOn() {
+        try (Agent killed = member()) {
+            Owner owner = killed.host.owner();
+            killed.host.acquire(R1);
+            killed.storage.stickAll();
+            awaitStuck(killed);
+            killed.kill();
+            try (Agent next = new Agent(machine.seeing(ProcessLife.DYING), true)) {
+                next.storage.unstick();
+                next.host.awaitMember();
+                next.assertGoesOn(owner);
+                killed.landAndGo(); // it may have been the note of R1 that hung
+                assertThat(next.host.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+            }
+        }
+    }
+
+    /** The one before ended as it should; it is the storage that is to blame. */
+    @Test
+    void alsoAfterAnOrdinaryRestartTheUsersAreStoppedInTimeIfTheStorageHangs() {
+        LiveHost before = machine.member();
+        before.acquire(R1);
+        before.close();
+        try (Agent next = new Agent(machine, true)) {
+            next.host.awaitEvent("previousLifeLost {R1=");
+        }
+    }
+
+    // ---- who is there
+
+    @Test
+    void anAgentThatLivesIsLeftAloneAndOneThatCannotBeToldIsWaitedFor() {
+        try (Agent first = member()) {
+            assertThatThrownBy(() -> machine.seeing(ProcessLife.ALIVE).join())
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("another vmguard agent runs here (process 1234)")
+                    .hasMessageContaining("stop the other one first");
+            try (LiveHost waiting = machine.seeing(ProcessLife.UNCLEAR).join()) {
+                waiting.awaitEvent("joinFailed NO_MEMBERSHIP");
+                assertThat(waiting.events.get(0)).contains("cannot be told: process 1234");
+                assertThat(waiting.engine.view().detail()).contains("cannot be told: process 1234");
+                assertThat(first.host.engine.member()).isTrue();
+                first.landAndGo();
+                waiting.awaitMember();
+            }
+        }
+    }
+}

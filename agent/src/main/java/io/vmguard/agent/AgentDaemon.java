@@ -2,7 +2,10 @@
 package io.vmguard.agent;
 
 import io.vmguard.agent.config.AgentConfig;
-import io.vmguard.agent.derive.VolumeResolver;
+import io.vmguard.agent.derive.BoundedLeases;
+import io.vmguard.agent.derive.DeriverSettings;
+import io.vmguard.agent.derive.DomainLeases;
+import io.vmguard.agent.derive.LeaseDeriver;
 import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.ActiveDomains;
@@ -15,6 +18,7 @@ import io.vmguard.agent.hook.HookServer;
 import io.vmguard.agent.hook.UpkeepHandler;
 import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
 import io.vmguard.agent.hypervisor.statusfile.StatusFiles;
+import io.vmguard.agent.identity.linux.LinuxStorage;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.systemd.ReadinessSocket;
 import io.vmguard.agent.upkeep.AuditLog;
@@ -42,6 +46,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.apache.logging.log4j.LogManager;
@@ -66,6 +71,12 @@ final class AgentDaemon implements AutoCloseable {
 
     private static final int LOOKUP_THREADS = 8;
 
+    /** Of a start, before its leases are asked for; less than what the hook waits longer than hook_timeout. */
+    static final Duration STORAGE_LIMIT = Duration.ofSeconds(4);
+
+    /** Each can be lost to storage that hangs. */
+    static final int STORAGE_THREADS = 16;
+
     private final AgentConfig config;
     private final ReadinessSocket readiness;
     private final LeaseEngine engine;
@@ -73,6 +84,7 @@ final class AgentDaemon implements AutoCloseable {
     private final LinuxQemuProcesses processes;
     private final ThreadPoolExecutor hypervisorCalls;
     private final ThreadPoolExecutor lookups;
+    private final ThreadPoolExecutor storageLooks;
     private final DomainGuard guard;
     private final StatusFiles statusFiles;
     private final HookServer server;
@@ -104,7 +116,12 @@ final class AgentDaemon implements AutoCloseable {
         this.processes = LinuxQemuProcesses.start(LinuxQemuProcesses.DEFAULT_PID_DIRECTORY);
         this.hypervisorCalls = threads(HYPERVISOR_THREADS, "vmguard-libvirt-call");
         this.lookups = threads(LOOKUP_THREADS, "vmguard-lookup");
-        VolumeResolver volumes = new HypervisorVolumes(hypervisor, VOLUME_LIMIT);
+        this.storageLooks = storageLooks(STORAGE_THREADS);
+        DomainLeases leases = new BoundedLeases(
+                LeaseDeriver.onHost(
+                        new HypervisorVolumes(hypervisor, VOLUME_LIMIT), deriverSettings(config), LinuxStorage::new),
+                storageLooks,
+                STORAGE_LIMIT);
         boolean observe = config.mode() == AgentConfig.Mode.OBSERVE;
         this.guard = new DomainGuard(
                 new GuardSettings(
@@ -118,7 +135,7 @@ final class AgentDaemon implements AutoCloseable {
                 engine,
                 hypervisor,
                 processes,
-                new ActiveDomains(hypervisor, volumes),
+                new ActiveDomains(hypervisor, leases),
                 clock,
                 hypervisorCalls,
                 lookups);
@@ -146,7 +163,26 @@ final class AgentDaemon implements AutoCloseable {
                 config.socket(),
                 config.socketGroup(),
                 new UpkeepHandler(upkeep),
-                new HookHandler(guard, volumes, status, observe, config.hookTimeout()));
+                new HookHandler(guard, leases, status, observe, config.hookTimeout()));
+    }
+
+    static DeriverSettings deriverSettings(AgentConfig config) {
+        return new DeriverSettings(
+                config.storage().identity(),
+                config.storage().domainLease(),
+                config.lockspace(),
+                config.leaseDir().toString());
+    }
+
+    /** Looks at storage: one too many is refused, for those before it hang. */
+    static ThreadPoolExecutor storageLooks(int count) {
+        ThreadPoolExecutor pool =
+                new ThreadPoolExecutor(0, count, 30, TimeUnit.SECONDS, new SynchronousQueue<>(), task -> {
+                    Thread thread = new Thread(task, "vmguard-storage");
+                    thread.setDaemon(true);
+                    return thread;
+                });
+        return pool;
     }
 
     private static ThreadPoolExecutor threads(int count, String name) {
@@ -213,6 +249,7 @@ final class AgentDaemon implements AutoCloseable {
         engine.close();
         hypervisorCalls.shutdownNow();
         lookups.shutdownNow();
+        storageLooks.shutdownNow();
         processes.close();
         LOG.info("stopped");
         stopped.countDown();

@@ -6,6 +6,12 @@ import io.vmguard.agent.cli.HostsCommand;
 import io.vmguard.agent.cli.LeaseCommand;
 import io.vmguard.agent.cli.LeaseTools;
 import io.vmguard.agent.cli.StatusCommand;
+import io.vmguard.agent.config.AgentConfig;
+import io.vmguard.agent.derive.BoundedLeases;
+import io.vmguard.agent.derive.DomainLeases;
+import io.vmguard.agent.derive.LeaseDeriver;
+import io.vmguard.agent.derive.VolumeResolver;
+import io.vmguard.agent.identity.linux.LinuxStorage;
 import io.vmguard.lease.device.linux.LinuxClock;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LockspaceMaker;
@@ -72,7 +78,7 @@ public final class Main implements Runnable {
         CommandLine line = new CommandLine(new Main());
         line.addSubcommand(new AgentCommand());
         line.addSubcommand(new StatusCommand());
-        line.addSubcommand(new ExplainCommand(System.in));
+        line.addSubcommand(new ExplainCommand(System.in, Main::leasesWithoutLibvirt));
         LeaseTools tools = leaseTools();
         line.addSubcommand(new HostsCommand(tools));
         line.addSubcommand(LeaseCommand.commandLine(tools));
@@ -82,6 +88,15 @@ public final class Main implements Runnable {
             return BUG;
         });
         return line;
+    }
+
+    private static DomainLeases leasesWithoutLibvirt(AgentConfig config) {
+        VolumeResolver volumes = (pool, volume, mode) ->
+                new VolumeResolver.CannotTell("can only be resolved on a host that has the pool, needs libvirt");
+        return new BoundedLeases(
+                LeaseDeriver.onHost(volumes, AgentDaemon.deriverSettings(config), LinuxStorage::new),
+                AgentDaemon.storageLooks(AgentDaemon.STORAGE_THREADS),
+                AgentDaemon.STORAGE_LIMIT);
     }
 
     private static LeaseTools leaseTools() {

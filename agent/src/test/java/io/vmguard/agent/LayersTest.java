@@ -35,9 +35,11 @@ class LayersTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "config             |",
+                "config             | identity",
                 "domain             |",
-                "derive             | domain",
+                "identity           | domain",
+                "identity.linux     | identity",
+                "derive             | domain identity",
                 "hypervisor         |",
                 "hypervisor.libvirt | hypervisor",
                 "hypervisor.statusfile | domain",
@@ -49,7 +51,7 @@ class LayersTest {
                 "guard              | derive domain fence hypervisor process lease lease.time HostName",
                 "upkeep             | lease lease.inspect lease.time",
                 "hook               | derive domain guard status upkeep lease",
-                "cli                | config derive domain hook status lease lease.inspect lease.time HostName",
+                "cli                | config derive domain identity hook status lease lease.inspect lease.time HostName",
             })
     void eachPackageKnowsOnlyWhatItNeeds(String name, String others) {
         DescribedPredicate<JavaClass> known = Arrays.stream(others == null ? new String[0] : others.split(" "))
@@ -96,9 +98,11 @@ class LayersTest {
     @Test
     void adaptersAreNamedByTheRootAlone() {
         noClasses()
-                .that(resideOutsideOfPackages(ROOT, ROOT + ".hypervisor.libvirt", ROOT + ".process.linux"))
+                .that(resideOutsideOfPackages(
+                        ROOT, ROOT + ".hypervisor.libvirt", ROOT + ".process.linux", ROOT + ".identity.linux"))
                 .should()
-                .dependOnClassesThat(resideInAnyPackage(ROOT + ".hypervisor.libvirt", ROOT + ".process.linux"))
+                .dependOnClassesThat(resideInAnyPackage(
+                        ROOT + ".hypervisor.libvirt", ROOT + ".process.linux", ROOT + ".identity.linux"))
                 .check(AGENT);
     }
 

@@ -4,10 +4,12 @@ package io.vmguard.test;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /**
  * A {@link TestHost} with the built package installed by dpkg while libvirtd runs, as an operator does it: one line of configuration, one
@@ -19,7 +21,7 @@ final class GuardedHost implements AutoCloseable {
     private static final String PLAIN_LEASES = "/shared-leases";
 
     private static final Pattern OWNER = Pattern.compile("\"host_id\":[0-9]+,\"generation\":[0-9]+");
-    private static final Pattern HELD = Pattern.compile("\"held\":(true|false)");
+    private static final Pattern HELD = Pattern.compile("\"target\":\"([^\"]*)\",[^}]*?\"held\":(true|false)");
 
     final TestHost host;
 
@@ -140,18 +142,24 @@ final class GuardedHost implements AutoCloseable {
     /** Waits until each of so many disks of a domain has its lease, however the domain came to run. */
     void awaitLeases(String domain, int count, Duration limit) {
         Eventually.await(
-                count + " leases of " + domain + " on " + host.name(),
-                limit,
-                () -> leases(domain).equals("true".repeat(count)));
+                count + " leases of " + domain + " on " + host.name(), limit, () -> protectedDisks(domain) == count);
     }
 
-    private String leases(String domain) {
+    /** Disks with all their leases, beside the domain with its own; -1 if a lease is missing. */
+    private int protectedDisks(String domain) {
         Matcher found = Pattern.compile("\\{\"name\":\"" + domain + "\",.*?\"problems\"")
                 .matcher(statusJson());
         if (!found.find()) {
-            return "";
+            return -1;
         }
-        return HELD.matcher(found.group()).results().map(held -> held.group(1)).collect(Collectors.joining());
+        Set<String> targets = new HashSet<>();
+        for (MatchResult lease : HELD.matcher(found.group()).results().toList()) {
+            if (lease.group(2).equals("false")) {
+                return -1;
+            }
+            targets.add(lease.group(1));
+        }
+        return targets.remove("domain") ? targets.size() : -1;
     }
 
     /** Whether a QEMU of this name exists in any state, by the process table and not by libvirt. */

@@ -96,7 +96,7 @@ class RpmIT {
         Eventually.await(
                 "leases to be held again",
                 Duration.ofSeconds(20),
-                () -> host.run("vmguard", "status").stdout().split("held for", -1).length == 3);
+                () -> host.run("vmguard", "status").stdout().split("held for", -1).length == 5);
         assertThat(create("second", 2).mustFail().stderr()).contains("in use by domain guarded on host node-r");
 
         rpm("-e", "vmguard").mustSucceed();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.cli;
 
-import io.vmguard.agent.derive.LeaseDeriver;
+import io.vmguard.agent.config.AgentConfig;
+import io.vmguard.agent.config.ConfigException;
+import io.vmguard.agent.derive.DomainLeases;
 import io.vmguard.agent.derive.OneLine;
-import io.vmguard.agent.derive.VolumeResolver;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.DomainXmlException;
@@ -17,6 +18,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
@@ -42,13 +44,14 @@ public final class ExplainCommand implements Callable<Integer> {
 
     private static final String STDIN = "-";
 
-    private static final VolumeResolver WITHOUT_LIBVIRT = (pool, volume, mode) ->
-            new VolumeResolver.CannotTell("can only be resolved on a host that has the pool, needs libvirt");
-
     private final InputStream stdin;
+    private final Function<AgentConfig, DomainLeases> leases;
 
     @Spec
     private CommandSpec spec;
+
+    @Mixin
+    private AgentOptions agent = new AgentOptions();
 
     @Mixin
     private OutputOption output = new OutputOption();
@@ -56,27 +59,38 @@ public final class ExplainCommand implements Callable<Integer> {
     @Parameters(paramLabel = "FILE", arity = "0..*", description = "Domain XML files; - or none for standard input.")
     private List<String> files = List.of();
 
-    /** @param stdin what {@code -} reads; not closed */
+    /**
+     * @param stdin what {@code -} reads; not closed
+     * @param leases what domains need on this host with these settings; without libvirt
+     */
     @SuppressWarnings("NullAway.Init") // picocli sets the spec before it calls.
-    public ExplainCommand(InputStream stdin) {
+    public ExplainCommand(InputStream stdin, Function<AgentConfig, DomainLeases> leases) {
         this.stdin = stdin;
+        this.leases = leases;
     }
 
     @Override
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
+        DomainLeases onThisHost;
+        try {
+            onThisHost = leases.apply(agent.config());
+        } catch (ConfigException e) {
+            e.problems().forEach(this::complain);
+            return ExitCode.USAGE;
+        }
         int worst = ExitCode.OK;
         for (String file : files.isEmpty() ? List.of(STDIN) : files) {
-            worst = Math.max(worst, explain(file, out));
+            worst = Math.max(worst, explain(file, onThisHost, out));
         }
         out.flush();
         return worst;
     }
 
-    private int explain(String file, PrintWriter out) {
+    private int explain(String file, DomainLeases onThisHost, PrintWriter out) {
         try {
             DomainSpec domain = parse(file);
-            Explanation explanation = new Explanation(file, domain, LeaseDeriver.derive(domain, WITHOUT_LIBVIRT));
+            Explanation explanation = new Explanation(file, domain, onThisHost.derive(domain));
             out.print(output.isJson() ? explanation.json() : explanation.text());
             return ExitCode.OK;
         } catch (DomainXmlException e) {
@@ -102,8 +116,12 @@ public final class ExplainCommand implements Callable<Integer> {
     }
 
     private int complain(String file, String what) {
+        return complain(file + ":" + what);
+    }
+
+    private int complain(String what) {
         PrintWriter err = spec.commandLine().getErr();
-        err.println("vmguard: " + OneLine.of(file) + ":" + OneLine.of(what));
+        err.println("vmguard: " + OneLine.of(what));
         err.flush();
         return ExitCode.USAGE;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.config;
 
+import io.vmguard.agent.identity.CephClusters;
+import io.vmguard.agent.identity.IdentityRules;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -26,6 +28,7 @@ import java.util.OptionalInt;
  * @param stateDir absolute; survives a reboot
  * @param runtimeDir absolute; need not survive a reboot
  * @param hookTimeout 1 s to 5 min: how long a start waits for an answer, also while the agent is still joining
+ * @param storage how storage is identified, and what else is leased; the same on all hosts
  * @param destroyTimeout 1 s to less than two thirds of the watchdog timeout: how long libvirt gets to destroy a domain before QEMU is killed directly
  */
 public record AgentConfig(
@@ -44,7 +47,8 @@ public record AgentConfig(
         Path stateDir,
         Path runtimeDir,
         Duration hookTimeout,
-        Duration destroyTimeout) {
+        Duration destroyTimeout,
+        StorageRules storage) {
 
     /** What happens to a start that cannot be protected. */
     public enum Mode {
@@ -64,6 +68,37 @@ public record AgentConfig(
         PAUSE,
         /** It is destroyed. */
         DESTROY
+    }
+
+    /** Whether the lease that libvirt's sanlock plug-in would take is held as well. */
+    public enum Compat {
+        /**
+         * It is: no host can know that none of that kind will ever come, nor one of vmguard 0.1.0, which knows no other names; and an
+         * answer that changed while domains run would leave them open to hosts of that kind.
+         */
+        AUTO,
+        LIBVIRT_SANLOCK,
+        NONE
+    }
+
+    /** What happens to a disk that this host cannot identify. */
+    public enum OnUnidentified {
+        /** It is refused. */
+        REFUSE,
+        /** Its path is its name. */
+        PATH
+    }
+
+    /**
+     * @param cephClusters the clusters that are told apart; {@link CephClusters#NONE} if there is only one
+     */
+    public record StorageRules(
+            Compat compat, boolean domainLease, OnUnidentified onUnidentified, CephClusters cephClusters) {
+
+        /** As the identification of storage takes them. */
+        public IdentityRules identity() {
+            return new IdentityRules(compat != Compat.NONE, onUnidentified == OnUnidentified.REFUSE, cephClusters);
+        }
     }
 
     /** The settings of an empty or missing file. */

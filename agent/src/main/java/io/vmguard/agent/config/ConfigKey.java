@@ -22,7 +22,11 @@ enum ConfigKey {
     STATE_DIR("/var/lib/vmguard"),
     RUNTIME_DIR("/run/vmguard"),
     HOOK_TIMEOUT("30s"),
-    DESTROY_TIMEOUT("5s");
+    DESTROY_TIMEOUT("5s"),
+    COMPAT("auto"),
+    DOMAIN_LEASE("true"),
+    ON_UNIDENTIFIED("path"),
+    CEPH_CLUSTERS("");
 
     private final String defaultText;
 

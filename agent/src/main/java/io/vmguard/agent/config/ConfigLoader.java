@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.config;
 
+import io.vmguard.agent.config.AgentConfig.Compat;
 import io.vmguard.agent.config.AgentConfig.Mode;
+import io.vmguard.agent.config.AgentConfig.OnUnidentified;
 import io.vmguard.agent.config.AgentConfig.OnUnprotected;
+import io.vmguard.agent.config.AgentConfig.StorageRules;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -88,7 +91,12 @@ public final class ConfigLoader {
                 values.path(ConfigKey.STATE_DIR),
                 values.path(ConfigKey.RUNTIME_DIR),
                 values.duration(ConfigKey.HOOK_TIMEOUT, ONE_SECOND, MAX_HOOK_TIMEOUT),
-                values.duration(ConfigKey.DESTROY_TIMEOUT, ONE_SECOND, longestDestroy));
+                values.duration(ConfigKey.DESTROY_TIMEOUT, ONE_SECOND, longestDestroy),
+                new StorageRules(
+                        values.choice(ConfigKey.COMPAT, Compat.values()),
+                        values.flag(ConfigKey.DOMAIN_LEASE),
+                        values.choice(ConfigKey.ON_UNIDENTIFIED, OnUnidentified.values()),
+                        values.cephClusters(ConfigKey.CEPH_CLUSTERS)));
     }
 
     /** The text of the file, empty if there is none. */

@@ -2,6 +2,7 @@
 package io.vmguard.agent.config;
 
 import io.vmguard.agent.config.YamlEntries.Entry;
+import io.vmguard.agent.identity.CephClusters;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
@@ -127,10 +128,19 @@ final class ConfigValues {
         return duration;
     }
 
+    CephClusters cephClusters(ConfigKey key) {
+        try {
+            return CephClusters.parse(text(key));
+        } catch (IllegalArgumentException e) {
+            wrong(key, "is not a list FSID=MONITOR,MONITOR FSID=MONITOR: " + e.getMessage());
+            return CephClusters.NONE;
+        }
+    }
+
     <E extends Enum<E>> E choice(ConfigKey key, E[] choices) {
         String text = text(key);
         List<String> words = Arrays.stream(choices)
-                .map(choice -> choice.name().toLowerCase(Locale.ROOT))
+                .map(choice -> choice.name().toLowerCase(Locale.ROOT).replace('_', '-'))
                 .toList();
         int index = words.indexOf(text);
         if (index < 0) {

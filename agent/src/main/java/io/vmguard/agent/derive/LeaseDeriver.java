@@ -4,69 +4,71 @@ package io.vmguard.agent.derive;
 import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.DiskSpec;
 import io.vmguard.agent.domain.DomainSpec;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
+import io.vmguard.agent.identity.CephClusters;
+import io.vmguard.agent.identity.IdentityRules;
+import io.vmguard.agent.identity.StorageFacts;
+import io.vmguard.agent.identity.StorageIdentifier;
+import java.util.function.Supplier;
 
 /**
- * Decides for every disk of a domain whether it needs a lease, and which.
+ * Decides for everything a domain can write to whether it needs a lease, and which.
  *
- * <p>The rule: a disk that has a medium and can be written gets an exclusive lease. What is not known to be harmless
- * counts as writable; what needs a lease that cannot be named is refused, never passed over.
+ * <p>The rule: an image that is there and can be written gets an exclusive lease, what it is built on gets shared ones. What is not
+ * known to be harmless counts as writable; what needs a lease that cannot be named is refused, never passed over.
+ *
+ * <p>The same function serves a domain at its start, a disk that is plugged in ({@link #disk}), and the target of a snapshot, a copy or
+ * a mirror ({@link #image}). Any thread. Its facts can hang with the storage they are about: see {@link BoundedLeases}.
  */
-public final class LeaseDeriver {
+public final class LeaseDeriver implements DomainLeases {
 
-    private final SourceProtection protections;
-    // By resource, not by identity: a file and a block device of one path share a lease.
-    private final Map<String, DiskLease> leases = new LinkedHashMap<>();
-    private final List<Unprotected> unprotected = new ArrayList<>();
-    private final List<Refusal> refusals = new ArrayList<>();
+    private final VolumeResolver volumes;
+    private final DeriverSettings settings;
+    private final Supplier<StorageIdentifier> identifiers;
 
-    private LeaseDeriver(VolumeResolver volumes) {
-        this.protections = new SourceProtection(volumes);
+    private LeaseDeriver(VolumeResolver volumes, DeriverSettings settings, Supplier<StorageIdentifier> identifiers) {
+        this.volumes = volumes;
+        this.settings = settings;
+        this.identifiers = identifiers;
     }
 
-    /**
-     * The same domain gives the same result on every host, apart from what {@code volumes} says. Does no I/O of its own
-     * and never throws; {@code volumes} is asked only about writable disks.
-     */
-    public static Derivation derive(DomainSpec domain, VolumeResolver volumes) {
-        LeaseDeriver deriver = new LeaseDeriver(volumes);
-        domain.disks().forEach(deriver::disk);
-        return new Derivation(List.copyOf(deriver.leases.values()), deriver.unprotected, deriver.refusals);
+    /** @param facts of this host, new for each derivation */
+    public static LeaseDeriver onHost(VolumeResolver volumes, DeriverSettings settings, Supplier<StorageFacts> facts) {
+        return new LeaseDeriver(volumes, settings, () -> new StorageIdentifier(settings.identity(), facts.get()));
     }
 
-    private void disk(DiskSpec disk) {
-        String target = disk.target();
-        if (disk.source() instanceof DiskSource.Empty) {
-            unprotected.add(new Unprotected(target, "no medium"));
-        } else if (disk.readOnly()) {
-            unprotected.add(new Unprotected(target, "read-only"));
-        } else if (disk.device().equals("cdrom")) {
-            unprotected.add(new Unprotected(target, "read-only: cdrom"));
-        } else {
-            // The image of a <transient/> disk is only read (libvirt puts the writes into a file of the run's own), but
-            // a writer elsewhere would change it underneath.
-            LeaseMode mode = disk.shareable() || disk.discardsWrites() ? LeaseMode.SHARED : LeaseMode.EXCLUSIVE;
-            Protection protection = disk.source().fold(protections);
-            protection.fold(
-                    lease -> protect(target, lease, mode),
-                    notNeeded -> unprotected.add(new Unprotected(target, notNeeded.reason())),
-                    impossible -> refusals.add(new Refusal(target, impossible.reason())));
-        }
+    /** One that knows no host: files and devices are known by their paths, and nothing is read. No lease on the domain itself. */
+    public static LeaseDeriver byName(VolumeResolver volumes) {
+        IdentityRules rules = new IdentityRules(true, false, CephClusters.NONE);
+        return new LeaseDeriver(
+                volumes,
+                new DeriverSettings(rules, false, "__LIBVIRT__DISKS__", "/var/lib/vmguard/leases"),
+                StorageIdentifier::byNameAlone);
     }
 
-    private boolean protect(String target, Protection.Lease lease, LeaseMode mode) {
-        DiskLease first = leases.get(lease.resource());
-        if (first == null) {
-            leases.put(
-                    lease.resource(), new DiskLease(target, mode, lease.identity(), lease.resource(), DiskLease.DISK));
-            return true;
-        }
-        return first.mode() == mode
-                ? unprotected.add(new Unprotected(target, "same disk as " + first.target()))
-                : refusals.add(new Refusal(
-                        target, "it is the same disk as " + first.target() + ", and only one of the two is shared"));
+    @Override
+    public Derivation derive(DomainSpec domain) {
+        DomainDerivation derivation = begin();
+        domain.disks().forEach(derivation::disk);
+        domain.others().forEach(other -> derivation.other(other, domain.uuid()));
+        derivation.domain(domain.uuid());
+        return derivation.result();
+    }
+
+    /** The leases of one disk, as if its domain had no other. */
+    public Derivation disk(DiskSpec disk) {
+        DomainDerivation derivation = begin();
+        derivation.disk(disk);
+        return derivation.result();
+    }
+
+    /** The leases of one image that is about to be written or read, without what is below it. */
+    public Derivation image(String target, DiskSource source, LeaseMode mode) {
+        DomainDerivation derivation = begin();
+        derivation.image(target, source, mode);
+        return derivation.result();
+    }
+
+    private DomainDerivation begin() {
+        return new DomainDerivation(volumes, settings, identifiers.get());
     }
 }

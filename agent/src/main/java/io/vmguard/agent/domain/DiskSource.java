@@ -78,14 +78,21 @@ public sealed interface DiskSource {
      * @param name the image, export or path on the server; empty if missing, which NBD allows
      * @param hosts in document order, possibly none
      * @param snapshot name in {@code <snapshot>}, if there is one
+     * @param config path in {@code <config file=…>}, if there is one
      */
     record Network(
             String protocol,
             String name,
             List<NetworkHost> hosts,
-            @Nullable String snapshot) implements DiskSource {
+            @Nullable String snapshot,
+            @Nullable String config) implements DiskSource {
         public Network {
             hosts = List.copyOf(hosts);
+        }
+
+        /** One without a configuration of its own. */
+        public Network(String protocol, String name, List<NetworkHost> hosts, @Nullable String snapshot) {
+            this(protocol, name, hosts, snapshot, null);
         }
 
         @Override

@@ -10,6 +10,27 @@ package io.vmguard.agent.domain;
  * @param shareable {@code <shareable/>} is present
  * @param discardsWrites {@code <transient/>} is present
  * @param source where its blocks are
+ * @param optional libvirt may start the domain without this medium ({@code startupPolicy})
+ * @param chain its other images
  */
 public record DiskSpec(
-        String target, String device, boolean readOnly, boolean shareable, boolean discardsWrites, DiskSource source) {}
+        String target,
+        String device,
+        boolean readOnly,
+        boolean shareable,
+        boolean discardsWrites,
+        DiskSource source,
+        boolean optional,
+        ImageChain chain) {
+
+    /** A disk of which nothing is known but its source. */
+    public DiskSpec(
+            String target,
+            String device,
+            boolean readOnly,
+            boolean shareable,
+            boolean discardsWrites,
+            DiskSource source) {
+        this(target, device, readOnly, shareable, discardsWrites, source, false, ImageChain.NONE);
+    }
+}

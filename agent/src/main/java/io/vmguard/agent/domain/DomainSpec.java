@@ -12,15 +12,22 @@ import org.jspecify.annotations.Nullable;
  * @param uuid absent only in XML written by hand; libvirt always gives one to its hooks
  * @param disks in document order, at most {@link DomainXml#MAX_DISKS}
  * @param onLockFailure what it wants to happen when a lease of it is lost
+ * @param others what it can write to beside its disks, in document order
  */
-public record DomainSpec(String name, @Nullable UUID uuid, List<DiskSpec> disks, OnLockFailure onLockFailure) {
+public record DomainSpec(
+        String name,
+        @Nullable UUID uuid,
+        List<DiskSpec> disks,
+        OnLockFailure onLockFailure,
+        List<OtherStorage> others) {
 
     public DomainSpec {
         disks = List.copyOf(disks);
+        others = List.copyOf(others);
     }
 
-    /** One that says nothing about lost leases. */
+    /** One that has nothing but disks, and says nothing about lost leases. */
     public DomainSpec(String name, @Nullable UUID uuid, List<DiskSpec> disks) {
-        this(name, uuid, disks, OnLockFailure.UNSAID);
+        this(name, uuid, disks, OnLockFailure.UNSAID, List.of());
     }
 }

@@ -25,10 +25,14 @@ public final class DomainXml {
     /** Far above what QEMU can attach (about 500 on SCSI and PCI bridges); bounds the work of one start. */
     public static final int MAX_DISKS = 1024;
 
+    /** Memory modules, PCI devices and file systems: QEMU takes fewer of each than of disks. */
+    static final int MAX_OTHERS = 1024;
+
     private static final Pattern UUID_DIGITS = Pattern.compile("[0-9a-f]{32}");
 
     private final XmlCursor cursor;
     private final List<DiskSpec> disks = new ArrayList<>();
+    private final OtherXml others;
     private @Nullable String name;
     private @Nullable UUID uuid;
     private boolean isStatus;
@@ -40,6 +44,7 @@ public final class DomainXml {
 
     private DomainXml(XmlCursor cursor) {
         this.cursor = cursor;
+        this.others = new OtherXml(cursor);
     }
 
     /**
@@ -131,6 +136,7 @@ public final class DomainXml {
                 case "uuid" -> uuid = uuid == null ? uuid(cursor.text()) : uuid;
                 case "devices" -> devices();
                 case "on_lockfailure" -> onLockFailure = OnLockFailure.of(cursor.text());
+                case "os" -> others.os();
                 default -> {
                     // Everything else is no storage; metadata may hold anything, even elements named disk.
                 }
@@ -139,7 +145,11 @@ public final class DomainXml {
         if (name == null || name.isBlank()) {
             throw cursor.problem("the domain has no name");
         }
-        return new DomainSpec(name, uuid, disks, onLockFailure);
+        List<OtherStorage> storage = new ArrayList<>(others.found());
+        if (cursor.hasCommandLine()) {
+            storage.add(new OtherStorage.Opaque("qemu:commandline", OtherStorage.Opaque.Kind.COMMAND_LINE));
+        }
+        return new DomainSpec(name, uuid, disks, onLockFailure, storage);
     }
 
     private static int number(String text) {
@@ -158,6 +168,8 @@ public final class DomainXml {
                     throw cursor.problem("the domain has more than " + MAX_DISKS + " disks");
                 }
                 disks.add(DiskXml.read(cursor, disks.size() + 1));
+            } else if (others.device() && others.found().size() > MAX_OTHERS) {
+                throw cursor.problem("the domain has more than " + MAX_OTHERS + " devices beside its disks");
             }
         }
     }

@@ -24,7 +24,10 @@ final class XmlCursor {
     /** libxml2, and with it libvirt, stops here too; a backing chain takes one level per image. */
     static final int MAX_DEPTH = 256;
 
+    private static final String QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0";
+
     private final XMLStreamReader reader;
+    private boolean hasCommandLine;
     private @Nullable String rootNamespace;
     private int depth;
 
@@ -59,6 +62,11 @@ final class XmlCursor {
      * @return false at the parent's end; for parent 0, at the end of a document that is well-formed to its last byte
      */
     boolean nextChild(int parentDepth) throws DomainXmlException {
+        return nextChildOrText(parentDepth, new StringBuilder());
+    }
+
+    /** As {@link #nextChild}; the text between that element's children is added to {@code text}. */
+    boolean nextChildOrText(int parentDepth, StringBuilder text) throws DomainXmlException {
         while (true) {
             switch (next()) {
                 case XMLStreamConstants.START_ELEMENT -> {
@@ -76,8 +84,13 @@ final class XmlCursor {
                 case XMLStreamConstants.END_DOCUMENT -> {
                     return false;
                 }
+                case XMLStreamConstants.CHARACTERS, XMLStreamConstants.CDATA -> {
+                    if (depth == parentDepth) {
+                        text.append(reader.getText());
+                    }
+                }
                 default -> {
-                    // Text, comments and processing instructions between elements say nothing about disks.
+                    // Comments and processing instructions between elements say nothing about disks.
                 }
             }
         }
@@ -106,6 +119,11 @@ final class XmlCursor {
                 }
             }
         }
+    }
+
+    /** Whether an option for QEMU's own command line has come by. */
+    boolean hasCommandLine() {
+        return hasCommandLine;
     }
 
     /** Local name of the current element; call before moving on. */
@@ -156,6 +174,8 @@ final class XmlCursor {
         if (depth == 1) {
             rootNamespace = reader.getNamespaceURI();
         }
+        hasCommandLine |= QEMU_NAMESPACE.equals(reader.getNamespaceURI())
+                && reader.getLocalName().equals("arg");
     }
 
     private int next() throws DomainXmlException {

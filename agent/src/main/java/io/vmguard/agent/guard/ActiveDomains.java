@@ -2,9 +2,8 @@
 package io.vmguard.agent.guard;
 
 import io.vmguard.agent.derive.Derivation;
-import io.vmguard.agent.derive.LeaseDeriver;
+import io.vmguard.agent.derive.DomainLeases;
 import io.vmguard.agent.derive.Refusal;
-import io.vmguard.agent.derive.VolumeResolver;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.DomainXmlException;
@@ -21,11 +20,11 @@ public final class ActiveDomains {
     private static final Duration LIMIT = Duration.ofSeconds(10);
 
     private final Hypervisor hypervisor;
-    private final VolumeResolver volumes;
+    private final DomainLeases leases;
 
-    public ActiveDomains(Hypervisor hypervisor, VolumeResolver volumes) {
+    public ActiveDomains(Hypervisor hypervisor, DomainLeases leases) {
         this.hypervisor = hypervisor;
-        this.volumes = volumes;
+        this.leases = leases;
     }
 
     /** @return empty if libvirt does not say */
@@ -41,11 +40,7 @@ public final class ActiveDomains {
         try {
             DomainSpec spec = DomainXml.parse(domain.xml());
             return new ListedDomain(
-                    domain.uuid(),
-                    domain.name(),
-                    LeaseDeriver.derive(spec, volumes),
-                    spec.onLockFailure(),
-                    domain.xml());
+                    domain.uuid(), domain.name(), leases.derive(spec), spec.onLockFailure(), domain.xml());
         } catch (DomainXmlException e) {
             Refusal refusal = new Refusal(domain.name(), "its XML cannot be read: " + e.reason());
             return new ListedDomain(

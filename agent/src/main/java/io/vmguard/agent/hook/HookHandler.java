@@ -4,9 +4,8 @@ package io.vmguard.agent.hook;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.vmguard.agent.derive.Derivation;
-import io.vmguard.agent.derive.LeaseDeriver;
+import io.vmguard.agent.derive.DomainLeases;
 import io.vmguard.agent.derive.OneLine;
-import io.vmguard.agent.derive.VolumeResolver;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.DomainXmlException;
@@ -51,7 +50,7 @@ public final class HookHandler extends Handler.Abstract {
     }
 
     private final DomainGuard guard;
-    private final VolumeResolver volumes;
+    private final DomainLeases leases;
     private final Supplier<StatusReport> status;
     private final boolean observe;
     private final Duration answerLimit;
@@ -60,12 +59,12 @@ public final class HookHandler extends Handler.Abstract {
     /** @param answerLimit the guard answers within it; a little more is waited for */
     public HookHandler(
             DomainGuard guard,
-            VolumeResolver volumes,
+            DomainLeases leases,
             Supplier<StatusReport> status,
             boolean observe,
             Duration answerLimit) {
         this.guard = guard;
-        this.volumes = volumes;
+        this.leases = leases;
         this.status = status;
         this.observe = observe;
         this.answerLimit = answerLimit;
@@ -150,7 +149,7 @@ public final class HookHandler extends Handler.Abstract {
     }
 
     private Reply prepare(DomainSpec domain, UUID uuid) {
-        Derivation derivation = LeaseDeriver.derive(domain, volumes);
+        Derivation derivation = leases.derive(domain);
         CompletableFuture<StartAnswer> asked = guard.prepare(domain, uuid, derivation);
         StartAnswer answer;
         try {

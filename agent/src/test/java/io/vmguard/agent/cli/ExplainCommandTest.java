@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.vmguard.agent.derive.LeaseDeriver;
+import io.vmguard.agent.derive.VolumeResolver;
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
 import java.io.PrintWriter;
@@ -20,6 +22,8 @@ import picocli.CommandLine;
 
 /** What {@code vmguard explain} prints and returns, run as the top-level command runs it, without libvirt or an agent. */
 class ExplainCommandTest {
+    private static final VolumeResolver NO_LIBVIRT = (pool, volume, mode) ->
+            new VolumeResolver.CannotTell("can only be resolved on a host that has the pool, needs libvirt");
 
     private static final String ONE_RBD_DISK =
             "<domain><name>demo1</name><uuid>6f1c1c1e-0f0e-4a54-9c55-0d6a4f0f9a01</uuid>"
@@ -147,7 +151,7 @@ class ExplainCommandTest {
 
     private int run(String stdin, String... arguments) {
         InputStream in = new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8));
-        return new CommandLine(new ExplainCommand(in))
+        return new CommandLine(new ExplainCommand(in, config -> LeaseDeriver.byName(NO_LIBVIRT)))
                 .setOut(new PrintWriter(out))
                 .setErr(new PrintWriter(err))
                 .execute(arguments);

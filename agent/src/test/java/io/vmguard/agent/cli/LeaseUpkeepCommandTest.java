@@ -122,7 +122,7 @@ class LeaseUpkeepCommandTest {
                 lockspace,
                 hypervisor,
                 new FakeProcesses(),
-                new ActiveDomains(hypervisor, TestDomain.NO_POOLS),
+                new ActiveDomains(hypervisor, TestDomain.BY_NAME),
                 clock,
                 slowCalls,
                 slowCalls);
@@ -138,7 +138,7 @@ class LeaseUpkeepCommandTest {
                 socket,
                 Optional.empty(),
                 new UpkeepHandler(upkeep),
-                new HookHandler(guard, TestDomain.NO_POOLS, () -> status, false, LIMIT));
+                new HookHandler(guard, TestDomain.BY_NAME, () -> status, false, LIMIT));
         server.start();
         open.add(server);
         open.add(guard);

@@ -4,8 +4,12 @@ package io.vmguard.agent.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.vmguard.agent.config.AgentConfig.Compat;
 import io.vmguard.agent.config.AgentConfig.Mode;
+import io.vmguard.agent.config.AgentConfig.OnUnidentified;
 import io.vmguard.agent.config.AgentConfig.OnUnprotected;
+import io.vmguard.agent.config.AgentConfig.StorageRules;
+import io.vmguard.agent.identity.CephClusters;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -23,6 +27,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** A file gives settings or every problem it has, each with its line; nothing is guessed and nothing throws anything else. */
 class ConfigLoaderTest {
+    private static final String CLUSTERS = "a7f64266-0894-4f1e-a635-d0aeaca0e993=mon1,mon2";
 
     @TempDir
     private Path dir;
@@ -47,7 +52,8 @@ class ConfigLoaderTest {
                         Path.of("/var/lib/vmguard"),
                         Path.of("/run/vmguard"),
                         Duration.ofSeconds(30),
-                        Duration.ofSeconds(5)));
+                        Duration.ofSeconds(5),
+                        new StorageRules(Compat.AUTO, true, OnUnidentified.PATH, CephClusters.NONE)));
     }
 
     @ParameterizedTest
@@ -75,6 +81,10 @@ class ConfigLoaderTest {
                 runtime_dir: /run/v
                 hook_timeout: 1m
                 destroy_timeout: 39332ms
+                compat: libvirt-sanlock
+                domain_lease: false
+                on_unidentified: refuse
+                ceph_clusters: "a7f64266-0894-4f1e-a635-d0aeaca0e993=mon1,mon2"
                 """))
                 .isEqualTo(new AgentConfig(
                         Path.of("/mnt/leases"),
@@ -92,7 +102,9 @@ class ConfigLoaderTest {
                         Path.of("/srv/state"),
                         Path.of("/run/v"),
                         Duration.ofMinutes(1),
-                        Duration.ofMillis(39332)));
+                        Duration.ofMillis(39332),
+                        new StorageRules(
+                                Compat.LIBVIRT_SANLOCK, false, OnUnidentified.REFUSE, CephClusters.parse(CLUSTERS))));
     }
 
     @ParameterizedTest

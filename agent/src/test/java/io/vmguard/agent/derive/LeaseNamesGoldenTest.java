@@ -64,9 +64,8 @@ class LeaseNamesGoldenTest {
 
     private static DiskLease lease(DiskSource source) {
         DiskSpec disk = new DiskSpec("vda", "disk", false, false, false, source);
-        return LeaseDeriver.derive(
-                        new DomainSpec("a", null, List.of(disk)),
-                        (pool, volume, mode) -> new VolumeResolver.CannotTell("not asked"))
+        return LeaseDeriver.byName((pool, volume, mode) -> new VolumeResolver.CannotTell("not asked"))
+                .derive(new DomainSpec("a", null, List.of(disk)))
                 .leases()
                 .get(0);
     }

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.NetworkHost;
+import io.vmguard.agent.identity.Identity;
+import io.vmguard.agent.identity.StorageIdentifier;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -19,6 +21,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Two ways to write one network disk are one identity; two disks are two. */
 class NetworkIdentityTest {
+
+    private static final StorageIdentifier IDENTIFIER = StorageIdentifier.byNameAlone();
 
     @ParameterizedTest
     @ValueSource(
@@ -49,15 +53,15 @@ class NetworkIdentityTest {
 
     @Test
     void anRbdSnapshotInTheNameIsReadOnly() {
-        assertThat(NetworkProtection.of(new DiskSource.Network("rbd", "pool/vm@snap:id=admin", List.of(), null)))
-                .isEqualTo(new Protection.NotNeeded("read-only snapshot"));
+        assertThat(IDENTIFIER.identify(new DiskSource.Network("rbd", "pool/vm@snap:id=admin", List.of(), null)))
+                .isEqualTo(new Identity.Unneeded("read-only snapshot"));
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"", "image", "/", "pool/", "pool/@snap", ":id=admin"})
     void anRbdNameWithoutPoolAndImageIsRefused(String name) {
-        assertThat(NetworkProtection.of(new DiskSource.Network("rbd", name, List.of(), null)))
-                .isInstanceOf(Protection.Impossible.class);
+        assertThat(IDENTIFIER.identify(new DiskSource.Network("rbd", name, List.of(), null)))
+                .isInstanceOf(Identity.Refused.class);
     }
 
     @ParameterizedTest
@@ -136,9 +140,9 @@ class NetworkIdentityTest {
     void rewritingTheXmlNeverChangesTheIdentity(String protocol, String name, String identity) throws Exception {
         for (int seed = 0; seed < 300; seed++) {
             String xml = new Rewriting(new Random(seed)).domain(protocol, name);
-            Derivation derivation = LeaseDeriver.derive(
-                    DomainXml.parse(xml.getBytes(StandardCharsets.UTF_8)),
-                    (pool, volume, mode) -> new VolumeResolver.CannotTell("not asked"));
+            Derivation derivation = LeaseDeriver.byName(
+                            (pool, volume, mode) -> new VolumeResolver.CannotTell("not asked"))
+                    .derive(DomainXml.parse(xml.getBytes(StandardCharsets.UTF_8)));
             assertThat(derivation.leases())
                     .as("seed %d: %s", seed, xml)
                     .singleElement()
@@ -209,10 +213,12 @@ class NetworkIdentityTest {
     }
 
     private static String identity(DiskSource.Network source) {
-        return NetworkProtection.of(source)
-                .fold(
-                        Protection.Lease::identity,
-                        notNeeded -> "none: " + notNeeded.reason(),
-                        impossible -> "refused: " + impossible.reason());
+        Identity identity = IDENTIFIER.identify(source);
+        if (identity instanceof Identity.Known known) {
+            return known.keys().get(0).identity();
+        }
+        return identity instanceof Identity.Unneeded unneeded
+                ? "none: " + unneeded.reason()
+                : "refused: " + ((Identity.Refused) identity).reason();
     }
 }

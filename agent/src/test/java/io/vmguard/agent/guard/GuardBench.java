@@ -50,7 +50,7 @@ final class GuardBench {
                 lockspace,
                 hypervisor,
                 processes,
-                new ActiveDomains(hypervisor, TestDomain.NO_POOLS),
+                new ActiveDomains(hypervisor, TestDomain.BY_NAME),
                 clock,
                 slowCalls,
                 slowCalls);

@@ -95,7 +95,7 @@ class HookServerTest {
                 lockspace,
                 hypervisor,
                 new FakeProcesses(),
-                new ActiveDomains(hypervisor, TestDomain.NO_POOLS),
+                new ActiveDomains(hypervisor, TestDomain.BY_NAME),
                 clock,
                 slowCalls,
                 slowCalls);
@@ -122,7 +122,7 @@ class HookServerTest {
 
     private HookServer serve(DomainGuard guard, boolean observe, Duration answerLimit) throws IOException {
         HookHandler handler =
-                new HookHandler(guard, TestDomain.NO_POOLS, () -> SampleReport.of(true), observe, answerLimit);
+                new HookHandler(guard, TestDomain.BY_NAME, () -> SampleReport.of(true), observe, answerLimit);
         HookServer server = new HookServer(socket, Optional.empty(), upkeep(), handler);
         server.start();
         open.add(server);
@@ -601,7 +601,7 @@ class HookServerTest {
                 socket,
                 Optional.empty(),
                 upkeep(),
-                new HookHandler(guard(false), TestDomain.NO_POOLS, () -> SampleReport.of(true), false, ANSWER_LIMIT));
+                new HookHandler(guard(false), TestDomain.BY_NAME, () -> SampleReport.of(true), false, ANSWER_LIMIT));
         assertThatThrownBy(server::start)
                 .isInstanceOf(IOException.class)
                 .hasMessageContaining("cannot listen on " + socket);
@@ -613,7 +613,7 @@ class HookServerTest {
                 socket,
                 Optional.of("no-such-group"),
                 upkeep(),
-                new HookHandler(guard(false), TestDomain.NO_POOLS, () -> SampleReport.of(true), false, ANSWER_LIMIT));
+                new HookHandler(guard(false), TestDomain.BY_NAME, () -> SampleReport.of(true), false, ANSWER_LIMIT));
         open.add(server);
         assertThatThrownBy(server::start).isInstanceOf(IOException.class).hasMessageContaining("no-such-group");
         assertThat(socket).as("nobody listens then").doesNotExist();

@@ -2,6 +2,7 @@
 package io.vmguard.agent.testing;
 
 import io.vmguard.agent.derive.Derivation;
+import io.vmguard.agent.derive.DomainLeases;
 import io.vmguard.agent.derive.LeaseDeriver;
 import io.vmguard.agent.derive.VolumeResolver;
 import io.vmguard.agent.domain.DomainSpec;
@@ -18,6 +19,9 @@ public record TestDomain(String name, UUID uuid, List<String> disks, String onLo
     /** Volumes of pools are not known here. */
     public static final VolumeResolver NO_POOLS =
             (pool, volume, mode) -> new VolumeResolver.CannotTell("no pools here");
+
+    /** Leases without a look at any storage. */
+    public static final DomainLeases BY_NAME = LeaseDeriver.byName(NO_POOLS);
 
     private static final String SHARED = "shared:";
 
@@ -68,7 +72,7 @@ public record TestDomain(String name, UUID uuid, List<String> disks, String onLo
     }
 
     public Derivation derivation() {
-        return LeaseDeriver.derive(spec(), NO_POOLS);
+        return BY_NAME.derive(spec());
     }
 
     /** Its leases, in the order of its disks. */

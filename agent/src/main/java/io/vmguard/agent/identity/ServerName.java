@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-package io.vmguard.agent.derive;
+package io.vmguard.agent.identity;
 
 import io.vmguard.agent.domain.NetworkHost;
 import java.net.InetAddress;

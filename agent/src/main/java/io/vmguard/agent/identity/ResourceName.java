@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-package io.vmguard.agent.derive;
+package io.vmguard.agent.identity;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;

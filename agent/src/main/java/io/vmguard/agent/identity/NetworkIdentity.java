@@ -1,34 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-package io.vmguard.agent.derive;
+package io.vmguard.agent.identity;
 
-import io.vmguard.agent.derive.Protection.Impossible;
-import io.vmguard.agent.derive.Protection.Lease;
-import io.vmguard.agent.derive.Protection.NotNeeded;
 import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.NetworkHost;
+import io.vmguard.agent.identity.Identity.Known;
+import io.vmguard.agent.identity.Identity.Refused;
+import io.vmguard.agent.identity.Identity.Unneeded;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
  * Identity of network disks: the protocol and the name of the image in its store. The hosts of a cluster are only a way
  * in, may be listed in any order, or not at all, and are left out; for NBD, SSH and NFS the server <em>is</em> the store.
  */
-final class NetworkProtection {
+final class NetworkIdentity {
 
     private static final int NBD_PORT = 10809;
     private static final int SSH_PORT = 22;
     private static final Pattern LUN_ZEROS = Pattern.compile("^0+(?=[0-9]+$)");
 
-    private NetworkProtection() {}
+    private NetworkIdentity() {}
 
-    static Protection of(DiskSource.Network source) {
+    /** @param clusters of Ceph that are told apart */
+    static Identity of(DiskSource.Network source, CephClusters clusters) {
         String protocol = source.protocol().toLowerCase(Locale.ROOT);
         return switch (protocol) {
-            case "" -> new Impossible("the network source names no protocol");
-            case "http", "https", "ftp", "ftps", "tftp" -> new NotNeeded(protocol + " is a read-only protocol");
-            case "rbd" -> rbd(source);
+            case "" -> new Refused("the network source names no protocol");
+            case "http", "https", "ftp", "ftps", "tftp" -> new Unneeded(protocol + " is a read-only protocol");
+            case "rbd" -> rbd(source, clusters);
             case "iscsi" -> named(protocol, iscsi(source.name()));
             case "gluster" -> named(protocol, cleanPath(source.name()));
             case "vxhs" -> named(protocol, source.name().toLowerCase(Locale.ROOT));
@@ -41,18 +45,39 @@ final class NetworkProtection {
         };
     }
 
-    private static Protection rbd(DiskSource.Network source) {
+    private static Identity rbd(DiskSource.Network source, CephClusters clusters) {
         RbdImage image = RbdImage.parse(source.name());
         if (image.path().isEmpty()) {
-            return new Impossible("the rbd source does not name POOL/IMAGE");
+            return new Refused("the rbd source does not name POOL/IMAGE");
+        }
+        List<String> words = new ArrayList<>(image.clusterWords());
+        source.hosts().stream()
+                .map(NetworkHost::name)
+                .filter(name -> !name.isEmpty())
+                .forEach(words::add);
+        if (source.config() != null) {
+            words.add(source.config());
         }
         return source.snapshot() != null || image.snapshot()
-                ? new NotNeeded("read-only snapshot")
-                : named("rbd", image.path());
+                ? new Unneeded("read-only snapshot")
+                : rbd(clusters.prefixes("", words), image.path());
+    }
+
+    /** An image that may be in any of several clusters is protected by the names that it has in each of them. */
+    static Identity rbd(List<String> clusterPrefixes, String path) {
+        List<LeaseKey> keys = new ArrayList<>();
+        for (String prefix : clusterPrefixes) {
+            LeaseKey key = LeaseKey.of("rbd", "rbd:" + prefix + path);
+            keys.add(keys.isEmpty() ? key : key.as(LeaseKey.Role.ALIAS));
+        }
+        return new Known(
+                keys,
+                keys.size() == 1 ? Optional.empty() : Optional.of("its Ceph cluster is not told by ceph_clusters"),
+                Optional.empty());
     }
 
     /** IQN/LUN: the IQN does not depend on case (RFC 3722), the LUN is a number and 0 if missing. */
-    private static String iscsi(String name) {
+    static String iscsi(String name) {
         int slash = name.indexOf('/');
         String iqn = (slash < 0 ? name : name.substring(0, slash)).toLowerCase(Locale.ROOT);
         String lun = slash < 0 ? "" : name.substring(slash + 1);
@@ -62,9 +87,9 @@ final class NetworkProtection {
         return iqn + "/" + (lun.isEmpty() ? "0" : LUN_ZEROS.matcher(lun).replaceFirst(""));
     }
 
-    private static Protection nbd(DiskSource.Network source) {
+    private static Identity nbd(DiskSource.Network source) {
         if (!ServerName.isNamed(source.hosts())) {
-            return new Impossible("the nbd source names no server");
+            return new Refused("the nbd source names no server");
         }
         String export = source.name().isEmpty() ? "" : "/" + source.name();
         if (source.hosts().size() == 1 && ServerName.isUnix(source.hosts().get(0))) {
@@ -74,26 +99,26 @@ final class NetworkProtection {
         return lease("nbd", "nbd:" + ServerName.withPort(source.hosts(), NBD_PORT) + export);
     }
 
-    private static Protection onServer(String protocol, String server, DiskSource.Network source) {
+    private static Identity onServer(String protocol, String server, DiskSource.Network source) {
         String path = cleanPath(source.name());
         if (!ServerName.isNamed(source.hosts()) || path.isEmpty()) {
-            return new Impossible("the " + protocol + " source does not name a server and a path");
+            return new Refused("the " + protocol + " source does not name a server and a path");
         }
         return lease(protocol, protocol + ":" + server + "/" + path);
     }
 
-    private static Protection named(String protocol, String name) {
+    private static Identity named(String protocol, String name) {
         return name.isEmpty()
-                ? new Impossible("the " + protocol + " source names no image")
+                ? new Refused("the " + protocol + " source names no image")
                 : lease(protocol, protocol + ":" + name);
     }
 
-    private static Protection lease(String protocol, String identity) {
-        return new Lease(identity, ResourceName.ofIdentity(protocol, identity));
+    private static Identity lease(String protocol, String identity) {
+        return new Known(List.of(LeaseKey.of(protocol, identity)), Optional.empty(), Optional.empty());
     }
 
     /** The path without slashes at its ends, double slashes, {@code .} and, as far as can be told from here, {@code ..}. */
-    private static String cleanPath(String path) {
+    static String cleanPath(String path) {
         Deque<String> parts = new ArrayDeque<>();
         for (String part : path.split("/")) {
             if (part.equals("..")) {

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.domain;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Reads one image that is no disk of its own: a {@code <backingStore>} with all that is below it, or a {@code <mirror>}. */
+final class ImageXml {
+
+    private final XmlCursor cursor;
+    private final List<ImageSpec> below = new ArrayList<>();
+    private final List<ImageSpec> dataFiles = new ArrayList<>();
+    private String format;
+    private boolean ended;
+    private @Nullable DiskSource source;
+
+    private ImageXml(XmlCursor cursor) {
+        this.cursor = cursor;
+        this.format = cursor.attribute("format", "");
+    }
+
+    /** The image that the cursor stands on. */
+    static ImageXml read(XmlCursor cursor) throws DomainXmlException {
+        ImageXml image = new ImageXml(cursor);
+        image.read();
+        return image;
+    }
+
+    private void read() throws DomainXmlException {
+        String type = cursor.attribute("type", "file");
+        String file = cursor.attribute("file"); // how old versions write a <mirror>
+        int own = cursor.depth();
+        while (cursor.nextChild(own)) {
+            switch (cursor.name()) {
+                case "format" -> format = cursor.attribute("type", format);
+                case "source" -> source = source == null ? SourceXml.read(cursor, type, dataFiles) : source;
+                case "backingStore" -> {
+                    ImageXml next = read(cursor);
+                    below.addAll(next.images());
+                    ended = next.ended();
+                }
+                default -> {
+                    // How it is read, not which image it is.
+                }
+            }
+        }
+        if (source == null && file != null && !file.isEmpty()) {
+            source = new DiskSource.File(file);
+        }
+    }
+
+    /** This one and what is below it; none for {@code <backingStore/>}, which ends a chain. */
+    List<ImageSpec> images() {
+        List<ImageSpec> images = new ArrayList<>();
+        if (source != null) {
+            images.add(new ImageSpec(source, format));
+        }
+        images.addAll(dataFiles);
+        images.addAll(below);
+        return images;
+    }
+
+    /** Whether the XML says where the chain ends. */
+    boolean ended() {
+        return source == null || ended;
+    }
+}

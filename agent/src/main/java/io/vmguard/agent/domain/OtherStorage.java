@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.domain;
+
+import java.util.Optional;
+
+/** What a domain can write to beside its disks, as written. {@code target} names the element for people. */
+public sealed interface OtherStorage {
+
+    String target();
+
+    /**
+     * An image or a device: firmware variables, a memory module, a SCSI device reached by iSCSI, a file shown as a file system.
+     *
+     * @param role {@code nvram}, {@code loader}, {@code memory}, {@code hostdev}, {@code filesystem}
+     */
+    record Image(String target, String role, boolean readOnly, boolean shareable, DiskSource source)
+            implements OtherStorage {}
+
+    /**
+     * A SCSI device of the host, handed to the guest.
+     *
+     * @param address {@code HOST:BUS:TARGET:UNIT} as the kernel names it; empty if the XML does not say
+     */
+    record ScsiDevice(String target, String address, boolean readOnly, boolean shareable) implements OtherStorage {}
+
+    /** A target of the host's own SCSI target subsystem. */
+    record VhostScsi(String target, String wwpn) implements OtherStorage {}
+
+    /**
+     * The state of an emulated TPM.
+     *
+     * @param path where it is, if the XML says so
+     */
+    record TpmState(String target, Optional<String> path) implements OtherStorage {}
+
+    /** What is behind it cannot be seen from here. */
+    record Opaque(String target, Kind kind) implements OtherStorage {
+        /** Why. */
+        public enum Kind {
+            PCI_DEVICE,
+            USB_DEVICE,
+            MEDIATED_DEVICE,
+            SHARED_DIRECTORY,
+            MEMORY_FILE_SYSTEM,
+            PASSED_THROUGH_TPM,
+            UNKNOWN_HOST_DEVICE,
+            /** Options for QEMU that libvirt does not read either. */
+            COMMAND_LINE
+        }
+    }
+
+    /**
+     * A {@code <lease>} for a lock manager.
+     *
+     * @param lockspace empty if missing
+     * @param path the file that it is in; empty if missing
+     * @param offset in that file, 0 if missing; empty if it is no number
+     */
+    record ExplicitLease(String target, String lockspace, String key, String path, String offset)
+            implements OtherStorage {}
+}

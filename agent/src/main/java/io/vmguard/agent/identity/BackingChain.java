@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.identity;
+
+import io.vmguard.agent.domain.DiskSource;
+import io.vmguard.agent.domain.ImageSpec;
+import io.vmguard.agent.identity.StorageFacts.Bytes;
+import io.vmguard.agent.identity.StorageFacts.Head;
+import io.vmguard.agent.identity.StorageFacts.Unreadable;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The images below an image, from their headers. Our own reader rather than {@code qemu-img info --backing-chain}: that opens every
+ * image, network images included, with all of QEMU's drivers, starts a process for each disk of each start, and its answer is no more
+ * bounded in time than the storage is.
+ */
+public final class BackingChain {
+
+    /** libvirt starts no domain with a longer one. */
+    public static final int MAX_DEPTH = 200;
+
+    /** Formats that can have a backing image. */
+    private static final Set<String> LAYERED = Set.of("qcow2", "qcow", "qed", "vmdk");
+
+    /**
+     * What was found.
+     *
+     * @param backing from the top down
+     * @param dataFiles of the top image: written like the image itself
+     * @param missing why the chain may be longer than that; empty if it is whole
+     * @param broken it is so wrong that a start must not go on
+     */
+    public record Chain(List<ImageSpec> backing, List<ImageSpec> dataFiles, Optional<String> missing, boolean broken) {
+        public Chain {
+            backing = List.copyOf(backing);
+            dataFiles = List.copyOf(dataFiles);
+        }
+    }
+
+    private final StorageFacts facts;
+
+    public BackingChain(StorageFacts facts) {
+        this.facts = facts;
+    }
+
+    /**
+     * Reads on below {@code image}.
+     *
+     * @param format as the XML says; without word of it an image is raw, as for libvirt, and its content is the guest's
+     * @param depth how many images are above it
+     */
+    public Chain below(ImageSpec image, String format, int depth) {
+        List<ImageSpec> backing = new ArrayList<>();
+        List<ImageSpec> dataFiles = new ArrayList<>();
+        Set<DiskSource> seen = new HashSet<>();
+        ImageSpec here = image;
+        String kind = format;
+        while (LAYERED.contains(kind)) {
+            if (!seen.add(here.source())) {
+                return broken(backing, dataFiles, "its backing images lead in a circle");
+            }
+            if (depth + backing.size() >= MAX_DEPTH) {
+                return broken(backing, dataFiles, "it has more than " + MAX_DEPTH + " backing images");
+            }
+            Optional<String> path = localPath(here.source());
+            if (path.isEmpty()) {
+                return new Chain(
+                        backing,
+                        dataFiles,
+                        Optional.of("the header of a " + kind + " image on a network disk is not read"),
+                        false);
+            }
+            Head head = facts.head(path.get(), ImageHeader.LENGTH);
+            if (head instanceof Unreadable unreadable) {
+                return new Chain(
+                        backing, dataFiles, Optional.of(path.get() + ": " + unreadable.reason()), !unreadable.denied());
+            }
+            ImageHeader header = ImageHeader.parse(((Bytes) head).bytes());
+            if (!header.problem().isEmpty()) {
+                return broken(backing, dataFiles, path.get() + ": " + header.problem());
+            }
+            String directory = path.get().substring(0, path.get().lastIndexOf('/'));
+            if (header.dataFile().isPresent()) {
+                DiskSource data = new DiskSource.File(absolute(header.dataFile().get(), directory));
+                (here == image && depth == 0 ? dataFiles : backing).add(new ImageSpec(data, "raw"));
+            }
+            if (header.backing().isEmpty()) {
+                break;
+            }
+            Optional<DiskSource> next = ImageName.parse(header.backing().get(), directory);
+            if (next.isEmpty()) {
+                return broken(
+                        backing,
+                        dataFiles,
+                        path.get() + ": its backing image has a name of an unknown kind: "
+                                + header.backing().get());
+            }
+            kind = header.backingFormat().orElseGet(() -> probed(next.get()));
+            here = new ImageSpec(next.get(), kind);
+            backing.add(here);
+        }
+        return new Chain(backing, dataFiles, Optional.empty(), false);
+    }
+
+    private static Chain broken(List<ImageSpec> backing, List<ImageSpec> dataFiles, String reason) {
+        return new Chain(backing, dataFiles, Optional.of(reason), true);
+    }
+
+    private static String absolute(String name, String directory) {
+        String path = name.startsWith("file:") ? name.substring("file:".length()) : name;
+        return path.startsWith("/") ? path : directory + "/" + path;
+    }
+
+    /** Names more images if the guess is wrong, never fewer. */
+    private String probed(DiskSource source) {
+        return localPath(source)
+                .map(path -> facts.head(path, ImageHeader.LENGTH))
+                .map(head -> head instanceof Bytes bytes
+                        ? ImageHeader.parse(bytes.bytes()).format()
+                        : "qcow2")
+                .orElse("raw");
+    }
+
+    private static Optional<String> localPath(DiskSource source) {
+        if (source instanceof DiskSource.File file && file.path().startsWith("/")) {
+            return Optional.of(file.path());
+        }
+        return source instanceof DiskSource.Block block && block.path().startsWith("/")
+                ? Optional.of(block.path())
+                : Optional.empty();
+    }
+}

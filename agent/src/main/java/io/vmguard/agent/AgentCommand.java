@@ -4,6 +4,7 @@ package io.vmguard.agent;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.config.ConfigLoader;
+import io.vmguard.agent.systemd.KeptDescriptors;
 import io.vmguard.agent.systemd.ReadinessSocket;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -52,7 +53,10 @@ final class AgentCommand implements Callable<Integer> {
         }
         Thread.setDefaultUncaughtExceptionHandler(AgentCommand::uncaught);
         try {
-            AgentDaemon daemon = new AgentDaemon(settings, ReadinessSocket.of(System.getenv()));
+            AgentDaemon daemon = new AgentDaemon(
+                    settings,
+                    ReadinessSocket.of(System.getenv()),
+                    KeptDescriptors.of(System.getenv(), ProcessHandle.current().pid()));
             Runtime.getRuntime()
                     .addShutdownHook(new Thread(
                             () -> {

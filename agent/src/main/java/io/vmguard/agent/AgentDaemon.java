@@ -20,9 +20,11 @@ import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
 import io.vmguard.agent.hypervisor.statusfile.StatusFiles;
 import io.vmguard.agent.identity.linux.LinuxStorage;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
+import io.vmguard.agent.systemd.KeptDescriptors;
 import io.vmguard.agent.systemd.ReadinessSocket;
 import io.vmguard.agent.upkeep.AuditLog;
 import io.vmguard.agent.upkeep.Upkeep;
+import io.vmguard.agent.watchdog.LeaseWatchdog;
 import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
@@ -85,6 +87,7 @@ final class AgentDaemon implements AutoCloseable {
     private final ThreadPoolExecutor hypervisorCalls;
     private final ThreadPoolExecutor lookups;
     private final ThreadPoolExecutor storageLooks;
+    private final LeaseWatchdog watchdog;
     private final DomainGuard guard;
     private final StatusFiles statusFiles;
     private final HookServer server;
@@ -94,7 +97,7 @@ final class AgentDaemon implements AutoCloseable {
      * @throws IOException with a sentence for people, if something that the agent needs on this host cannot be used
      * @throws IllegalStateException if another agent runs
      */
-    AgentDaemon(AgentConfig config, ReadinessSocket readiness) throws IOException {
+    AgentDaemon(AgentConfig config, ReadinessSocket readiness, KeptDescriptors kept) throws IOException {
         this.config = config;
         this.readiness = readiness;
         SecureRandom random = new SecureRandom();
@@ -110,6 +113,7 @@ final class AgentDaemon implements AutoCloseable {
                 LeaseLayout.SECTOR_512,
                 config.maxHosts());
         FenceTimes times = new FenceTimes(settings.timeouts(), config.destroyTimeout());
+        this.watchdog = new WatchdogSetup(config, settings.timeouts(), clock, kept).watchdog(identity.nodeName());
         Relay relay = new Relay();
         this.engine = LeaseEngine.open(settings, config.leaseDir(), random, relay);
         this.hypervisor = new LibvirtHypervisor(config.libvirtUri());
@@ -136,6 +140,7 @@ final class AgentDaemon implements AutoCloseable {
                 hypervisor,
                 processes,
                 new ActiveDomains(hypervisor, leases),
+                watchdog,
                 clock,
                 hypervisorCalls,
                 lookups);
@@ -151,7 +156,7 @@ final class AgentDaemon implements AutoCloseable {
                 guard.noStatus(name);
             }
         });
-        StatusSource status = new StatusSource(config, identity, engine, hypervisor, guard, times, clock);
+        StatusSource status = new StatusSource(config, identity, engine, hypervisor, guard, times, watchdog, clock);
         Upkeep upkeep = new Upkeep(
                 engine,
                 engine,
@@ -202,6 +207,7 @@ final class AgentDaemon implements AutoCloseable {
         if (!engine.isOnlyAgent() && answers(config.socket())) {
             throw new IOException("another vmguard agent answers on " + config.socket() + ": stop that one first");
         }
+        watchdog.start();
         guard.start();
         server.start();
         LOG.info(
@@ -246,7 +252,11 @@ final class AgentDaemon implements AutoCloseable {
                     engine.timeouts().hostDead().toSeconds(),
                     engine.timeouts().renewalFailed().toSeconds());
         }
+        if (engine.member() && engine.view().held().isEmpty()) {
+            watchdog.disarm(); // the guard may have ended before it came to say so
+        }
         engine.close();
+        watchdog.close();
         hypervisorCalls.shutdownNow();
         lookups.shutdownNow();
         storageLooks.shutdownNow();
@@ -278,6 +288,7 @@ final class AgentDaemon implements AutoCloseable {
 
         @Override
         public void renewed(Renewal renewal) {
+            watchdog.renewed(renewal);
             guard.renewed(renewal);
         }
 
@@ -303,6 +314,7 @@ final class AgentDaemon implements AutoCloseable {
 
         @Override
         public void lost(LeaseFault fault, String why) {
+            watchdog.lost(why);
             guard.lost(fault, why);
         }
 

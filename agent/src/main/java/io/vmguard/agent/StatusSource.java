@@ -9,6 +9,8 @@ import io.vmguard.agent.guard.GuardView;
 import io.vmguard.agent.hypervisor.ConnectionState;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.status.StatusReport;
+import io.vmguard.agent.watchdog.Watchdog;
+import io.vmguard.agent.watchdog.WatchdogView;
 import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Lockspace;
@@ -33,6 +35,7 @@ final class StatusSource implements Supplier<StatusReport> {
     private final Hypervisor hypervisor;
     private final DomainGuard guard;
     private final FenceTimes times;
+    private final Watchdog watchdog;
     private final LeaseClock clock;
     private final long startedNanos;
 
@@ -43,6 +46,7 @@ final class StatusSource implements Supplier<StatusReport> {
             Hypervisor hypervisor,
             DomainGuard guard,
             FenceTimes times,
+            Watchdog watchdog,
             LeaseClock clock) {
         this.config = config;
         this.identity = identity;
@@ -50,6 +54,7 @@ final class StatusSource implements Supplier<StatusReport> {
         this.hypervisor = hypervisor;
         this.guard = guard;
         this.times = times;
+        this.watchdog = watchdog;
         this.clock = clock;
         this.startedNanos = clock.bootNanos();
     }
@@ -59,6 +64,7 @@ final class StatusSource implements Supplier<StatusReport> {
         LockspaceView view = lockspace.view();
         GuardView domains = guard.view();
         ConnectionState libvirt = hypervisor.state();
+        WatchdogView reset = watchdog.view();
         return new StatusReport(
                 StatusReport.FORMAT,
                 new StatusReport.Agent(
@@ -71,11 +77,23 @@ final class StatusSource implements Supplier<StatusReport> {
                         domains.refused()),
                 lockspace.member(),
                 lockspace(view),
+                watchdog(reset),
                 new StatusReport.Libvirt(config.libvirtUri(), libvirt.connected(), libvirt.detail()),
                 view.hosts().stream().map(StatusSource::host).toList(),
                 domains.domains().stream().map(this::domain).toList(),
                 worstCase(view),
-                warnings(view, domains, libvirt));
+                warnings(view, domains, libvirt, reset));
+    }
+
+    private static StatusReport.Watchdog watchdog(WatchdogView view) {
+        boolean armed = view.state() == WatchdogView.State.ARMED || view.state() == WatchdogView.State.EXPIRING;
+        return new StatusReport.Watchdog(
+                view.kind(),
+                lower(view.state()),
+                armed,
+                armed ? view.timeout().map(Duration::toSeconds).orElse(null) : null,
+                armed ? seconds(view.lastFedAgo()) : null,
+                view.detail());
     }
 
     private static StatusReport.LockspaceStatus lockspace(LockspaceView view) {
@@ -137,7 +155,7 @@ final class StatusSource implements Supplier<StatusReport> {
                 domain.problems());
     }
 
-    private List<String> warnings(LockspaceView view, GuardView domains, ConnectionState libvirt) {
+    private List<String> warnings(LockspaceView view, GuardView domains, ConnectionState libvirt, WatchdogView reset) {
         List<String> warnings = new ArrayList<>();
         if (view.state() != LockspaceView.State.MEMBER) {
             warnings.add("no lease can be taken: " + view.detail());
@@ -157,9 +175,26 @@ final class StatusSource implements Supplier<StatusReport> {
         if (!view.undetermined().isEmpty()) {
             warnings.add(view.undetermined().size() + " leases are not known to be given back yet");
         }
-        warnings.add(
-                "no watchdog: if this machine freezes, or QEMU hangs on dead storage, its domains are not stopped in time");
+        watchdogWarning(reset).ifPresent(warnings::add);
         return warnings;
+    }
+
+    private Optional<String> watchdogWarning(WatchdogView reset) {
+        if (config.mode() == AgentConfig.Mode.OBSERVE) {
+            return Optional.empty(); // it promises nothing anyway, and has said so
+        }
+        return switch (reset.state()) {
+            case NONE -> Optional.of("no watchdog is configured: " + WatchdogSetup.NOT_PROMISED);
+            case ARMED -> Optional.empty();
+            case EXPIRING ->
+                Optional.of(
+                        "THIS MACHINE IS ABOUT TO BE RESET by its watchdog, unless every domain with a lost lease is gone before");
+            case DISARMED, FAILED ->
+                reset.detail().isEmpty()
+                        ? Optional.empty()
+                        : Optional.of(
+                                "no watchdog: " + reset.detail() + ". " + WatchdogSetup.consequence(config.watchdog()));
+        };
     }
 
     private static String lower(Enum<?> value) {

@@ -48,7 +48,9 @@ class LayersTest {
                 "systemd            |",
                 "fence              | lease",
                 "status             | derive",
-                "guard              | derive domain fence hypervisor process lease lease.time HostName",
+                "watchdog           | lease lease.time",
+                "watchdog.linux     | watchdog lease lease.time",
+                "guard              | derive domain fence hypervisor process watchdog lease lease.time HostName",
                 "upkeep             | lease lease.inspect lease.time",
                 "hook               | derive domain guard status upkeep lease",
                 "cli                | config derive domain identity hook status lease lease.inspect lease.time HostName",
@@ -75,7 +77,11 @@ class LayersTest {
     @Test
     void nativeCodeIsCalledAtTheEdgeOnly() {
         noClasses()
-                .that(resideOutsideOfPackages(ROOT + ".hypervisor.libvirt", ROOT + ".process.linux", ROOT + ".systemd"))
+                .that(resideOutsideOfPackages(
+                        ROOT + ".hypervisor.libvirt",
+                        ROOT + ".process.linux",
+                        ROOT + ".watchdog.linux",
+                        ROOT + ".systemd"))
                 .should()
                 .dependOnClassesThat(resideInAnyPackage("com.sun.jna..", "org.libvirt.."))
                 .check(AGENT);
@@ -99,10 +105,17 @@ class LayersTest {
     void adaptersAreNamedByTheRootAlone() {
         noClasses()
                 .that(resideOutsideOfPackages(
-                        ROOT, ROOT + ".hypervisor.libvirt", ROOT + ".process.linux", ROOT + ".identity.linux"))
+                        ROOT,
+                        ROOT + ".hypervisor.libvirt",
+                        ROOT + ".process.linux",
+                        ROOT + ".identity.linux",
+                        ROOT + ".watchdog.linux"))
                 .should()
                 .dependOnClassesThat(resideInAnyPackage(
-                        ROOT + ".hypervisor.libvirt", ROOT + ".process.linux", ROOT + ".identity.linux"))
+                        ROOT + ".hypervisor.libvirt",
+                        ROOT + ".process.linux",
+                        ROOT + ".identity.linux",
+                        ROOT + ".watchdog.linux"))
                 .check(AGENT);
     }
 

@@ -18,6 +18,7 @@ import java.util.OptionalInt;
  * @param ioTimeout 1 s to 30 s in whole seconds; every other delay of the lease protocol follows from it
  * @param watchdogTimeout 10 s to 60 s in whole seconds: how long after 8 I/O timeouts users of lost leases may still be stopped; the
  *     same on all hosts
+ * @param watchdog what resets this machine when that does not help
  * @param maxHosts 1 to 2000: for how many hosts leases are made, if this host makes the lockspace
  * @param libvirtUri of this host's libvirt
  * @param mode what an unprotected start leads to
@@ -37,6 +38,7 @@ public record AgentConfig(
         OptionalInt hostId,
         Duration ioTimeout,
         Duration watchdogTimeout,
+        WatchdogChoice watchdog,
         int maxHosts,
         String libvirtUri,
         Mode mode,

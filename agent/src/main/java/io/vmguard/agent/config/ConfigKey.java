@@ -12,6 +12,7 @@ enum ConfigKey {
     HOST_ID("auto"),
     IO_TIMEOUT("10s"),
     WATCHDOG_TIMEOUT("60s"),
+    WATCHDOG("auto"),
     MAX_HOSTS("254"),
     LIBVIRT_URI("qemu:///system"),
     MODE("enforce"),

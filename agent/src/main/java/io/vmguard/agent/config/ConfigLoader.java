@@ -75,12 +75,15 @@ public final class ConfigLoader {
                 .dividedBy(3)
                 .truncatedTo(ChronoUnit.MILLIS)
                 .minusMillis(1);
+        Duration ioTimeout = values.wholeSeconds(ConfigKey.IO_TIMEOUT, ONE_SECOND, MAX_IO_TIMEOUT);
+        WatchdogChoice watchdog = values.watchdog(ConfigKey.WATCHDOG, ioTimeout, watchdogTimeout);
         return new AgentConfig(
                 values.path(ConfigKey.LEASE_DIR),
                 values.lockspace(ConfigKey.LOCKSPACE),
                 values.hostId(ConfigKey.HOST_ID),
-                values.wholeSeconds(ConfigKey.IO_TIMEOUT, ONE_SECOND, MAX_IO_TIMEOUT),
+                ioTimeout,
                 watchdogTimeout,
+                watchdog,
                 values.hostCount(ConfigKey.MAX_HOSTS),
                 values.localUri(ConfigKey.LIBVIRT_URI),
                 values.choice(ConfigKey.MODE, Mode.values()),

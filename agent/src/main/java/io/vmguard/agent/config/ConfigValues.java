@@ -32,6 +32,7 @@ final class ConfigValues {
     private static final Pattern DURATION = Pattern.compile("([0-9]{1,6})(ms|s|m)?");
     private static final Pattern NUMBER = Pattern.compile("[1-9][0-9]{0,8}");
     private static final Pattern LOCKSPACE = Pattern.compile("[!-.0-~]+");
+    private static final Pattern WATCHDOG_DEVICE = Pattern.compile("/dev/watchdog[0-9]{0,3}");
     private static final Pattern GROUP = Pattern.compile("([a-z_][a-z0-9_-]{0,30}[$]?)?");
 
     private final Map<ConfigKey, Entry> entries;
@@ -87,6 +88,31 @@ final class ConfigValues {
             wrong(key, "must be auto or a number from 1 to " + MAX_HOST_ID);
         }
         return id;
+    }
+
+    /** wdmd stops feeding 10 s early and its device takes 60 s: three I/O timeouts must be left from one renewal to the next. */
+    WatchdogChoice watchdog(ConfigKey key, Duration ioTimeout, Duration watchdogTimeout) {
+        String text = text(key);
+        switch (text) {
+            case "auto":
+                return new WatchdogChoice.Auto();
+            case "wdmd":
+                if (5 * ioTimeout.toSeconds() + watchdogTimeout.toSeconds() <= 70) {
+                    wrong(
+                            key,
+                            "needs 5 times io_timeout plus watchdog_timeout to be more than 70s, and they are "
+                                    + shown(ioTimeout) + " and " + shown(watchdogTimeout));
+                }
+                return new WatchdogChoice.Wdmd();
+            case "none":
+                return new WatchdogChoice.None();
+            default:
+                if (WATCHDOG_DEVICE.matcher(text).matches()) {
+                    return new WatchdogChoice.Device(Path.of(text));
+                }
+                wrong(key, "must be auto, wdmd, none or a device such as /dev/watchdog0");
+                return new WatchdogChoice.Auto();
+        }
     }
 
     /** A number of hosts. */

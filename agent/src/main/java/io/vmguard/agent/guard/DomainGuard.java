@@ -11,6 +11,7 @@ import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.QemuProcesses;
+import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
@@ -55,6 +56,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     private final GuardState state;
     private final Hypervisor hypervisor;
+    private final Arming arming;
     private final LeaseClaims claims;
     private final Endings endings;
     private final Reconciliation reconciliation;
@@ -71,6 +73,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     /**
      * Wires the parts; nothing runs before {@link #start}.
      *
+     * @param watchdog told when leases come into use and when none is any more
      * @param hypervisorCalls runs calls of the hypervisor, which may hang; not on the caller's thread
      * @param lookups runs searches for processes; not the same threads, or a hanging hypervisor would hold up a kill
      */
@@ -80,19 +83,21 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             Hypervisor hypervisor,
             QemuProcesses processes,
             ActiveDomains activeDomains,
+            Watchdog watchdog,
             LeaseClock clock,
             Executor hypervisorCalls,
             Executor lookups) {
         this.hypervisor = hypervisor;
         GuardLoop loop = new GuardLoop(hypervisorCalls, lookups, this::first, this::tick, this::last);
         this.state = new GuardState(settings, lockspace, clock, loop);
+        this.arming = new Arming(state, watchdog);
         this.claims = new LeaseClaims(state, this::decide);
         this.endings = new Endings(state, processes, claims, this::afterEnd);
         this.pauses = new Pauses(state, hypervisor, claims, this::afterHalt, this::kill);
         this.fencing = new Fencing(state, hypervisor, pauses);
         this.restarts = new Restarts(state, hypervisor);
         this.reconciliation = new Reconciliation(state, hypervisor, activeDomains, claims, this::doom);
-        this.starts = new Starts(state, claims, endings, reconciliation);
+        this.starts = new Starts(state, claims, endings, reconciliation, arming);
         this.losses = new Losses(state, claims, starts, fencing);
     }
 
@@ -155,6 +160,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         starts.reconsider();
         restarts.startWhenDue(nowNanos);
         reconciliation.listWhenDue(nowNanos);
+        arming.follow();
         publish();
     }
 

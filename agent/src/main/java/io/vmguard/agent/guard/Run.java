@@ -5,6 +5,7 @@ import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.domain.OnLockFailure;
 import io.vmguard.agent.fence.FencePolicy;
 import io.vmguard.agent.process.GuardedProcess;
+import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
@@ -63,6 +64,10 @@ final class Run {
     CompletableFuture<StartAnswer> answer;
 
     long answerByNanos;
+
+    /** Its word is waited for before a start is granted. */
+    CompletableFuture<Watchdog.Answer> watchdog = new CompletableFuture<>();
+
     List<String> warnings = new ArrayList<>();
 
     @Nullable

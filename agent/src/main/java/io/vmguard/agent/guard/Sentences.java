@@ -74,6 +74,11 @@ final class Sentences {
                 + (detail.isEmpty() ? "joining" : OneLine.of(detail)) + "." + NOT_STARTED;
     }
 
+    static String noWatchdog(String domain, String why) {
+        return "vmguard: " + OneLine.of(domain) + ": the watchdog that is configured cannot be armed: "
+                + OneLine.of(why) + "." + NOT_STARTED;
+    }
+
     static String cannotProtect(String target, String reason) {
         return "vmguard: " + OneLine.of(target) + " cannot be protected: " + OneLine.of(reason)
                 + ". Not started. See: vmguard explain";

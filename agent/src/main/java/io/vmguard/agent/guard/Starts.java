@@ -6,6 +6,7 @@ import io.vmguard.agent.derive.Refusal;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.agent.process.GuardedProcess;
+import io.vmguard.agent.watchdog.Watchdog;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,15 +35,17 @@ final class Starts {
     private final LeaseClaims claims;
     private final Endings endings;
     private final Reconciliation reconciliation;
+    private final Arming arming;
     private final List<Start> waiting = new ArrayList<>();
     private long granted;
     private long refused;
 
-    Starts(GuardState state, LeaseClaims claims, Endings endings, Reconciliation reconciliation) {
+    Starts(GuardState state, LeaseClaims claims, Endings endings, Reconciliation reconciliation, Arming arming) {
         this.state = state;
         this.claims = claims;
         this.endings = endings;
         this.reconciliation = reconciliation;
+        this.arming = arming;
     }
 
     /** See {@link DomainGuard#prepare}. Any thread. */
@@ -144,6 +147,7 @@ final class Starts {
         run.onLockFailure = start.spec().onLockFailure();
         start.derivation().leases().forEach(lease -> run.want(lease, state.note(run, lease)));
         state.runs.put(run.uuid, run);
+        run.watchdog = arming.arm();
         claims.acquireMissing(run);
     }
 
@@ -151,12 +155,18 @@ final class Starts {
     void decide(Run run) {
         CompletableFuture<StartAnswer> answer = Objects.requireNonNull(run.answer);
         boolean member = state.member();
-        if (run.refused.isEmpty() && member) {
+        CompletableFuture<Watchdog.Answer> watchdog = run.watchdog;
+        if (member && run.refused.isEmpty() && !watchdog.isDone()) {
+            watchdog.whenComplete((word, bug) -> state.loop.tell(() -> decideAgain(run)));
+            return;
+        }
+        boolean unwatched = watchdog.getNow(null) instanceof Watchdog.Answer.Refused;
+        if (run.refused.isEmpty() && member && !unwatched) {
             launchable(run, answer);
             return;
         }
         StartAnswer no = member
-                ? claims.refusal(run)
+                ? run.refused.isEmpty() ? unwatched(run) : claims.refusal(run)
                 : new StartAnswer.CannotTell(
                         Sentences.notReady(run.name, state.lockspace.view().detail()));
         if (state.settings.observe()) {
@@ -167,6 +177,17 @@ final class Starts {
             return;
         }
         abandon(run, no);
+    }
+
+    private void decideAgain(Run run) {
+        if (run.phase == Phase.ACQUIRING && state.runs.get(run.uuid) == run) {
+            decide(run);
+        }
+    }
+
+    private static StartAnswer unwatched(Run run) {
+        String why = run.watchdog.getNow(null) instanceof Watchdog.Answer.Refused refused ? refused.why() : "";
+        return new StartAnswer.CannotTell(Sentences.noWatchdog(run.name, why));
     }
 
     /** From here on a QEMU of this run may exist. */
@@ -225,7 +246,12 @@ final class Starts {
     /** A start whose leases do not come in time gets what is known by then. */
     void abandonWhenLate(Run run, long nowNanos) {
         if (run.phase == Phase.ACQUIRING && nowNanos >= run.answerByNanos) {
-            abandon(run, claims.late(run));
+            boolean watchdogOnly = run.pending.isEmpty() && run.refused.isEmpty() && !run.watchdog.isDone();
+            abandon(
+                    run,
+                    watchdogOnly
+                            ? new StartAnswer.CannotTell(Sentences.noWatchdog(run.name, "it does not answer"))
+                            : claims.late(run));
         }
     }
 

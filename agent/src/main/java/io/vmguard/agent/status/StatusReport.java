@@ -22,6 +22,7 @@ public record StatusReport(
         Agent agent,
         boolean ready,
         LockspaceStatus lockspace,
+        Watchdog watchdog,
         Libvirt libvirt,
         List<Host> hosts,
         List<Domain> domains,
@@ -56,6 +57,23 @@ public record StatusReport(
             @Nullable Double lostInSeconds,
             long hostDeadSeconds,
             List<String> undetermined) {}
+
+    /**
+     * @param kind wdmd, a device, or none; several while none is armed and the first usable one will be
+     * @param state none, disarmed, armed, expiring, failed
+     * @param timeoutSeconds from the last feeding to the reset; null unless it is armed
+     * @param lastFedSecondsAgo null unless it is armed and fed
+     * @param detail why it is not as it should be; empty if it is
+     */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Watchdog(
+            String kind,
+            String state,
+            boolean armed,
+            @Nullable Long timeoutSeconds,
+            @Nullable Double lastFedSecondsAgo,
+            String detail) {}
 
     /** Whether libvirt's events arrive. */
     public record Libvirt(String uri, boolean connected, String detail) {}

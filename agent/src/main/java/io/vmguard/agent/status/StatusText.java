@@ -42,6 +42,7 @@ public final class StatusText {
                 "  io_timeout %d s; others may take our leases after %d s of silence",
                 lockspace.ioTimeoutSeconds(), lockspace.hostDeadSeconds());
         worstCase(report);
+        watchdog(report.watchdog());
         line(
                 "libvirt %s: %s%s",
                 report.libvirt().uri(),
@@ -60,6 +61,18 @@ public final class StatusText {
                 .map(deadline -> deadline.what() + " in " + seconds(deadline.inSeconds()))
                 .collect(Collectors.joining("; "));
         line("  worst case now, if no renewal succeeds any more: %s", deadlines);
+    }
+
+    private void watchdog(StatusReport.Watchdog watchdog) {
+        line(
+                "watchdog %s: %s%s",
+                watchdog.kind(),
+                !watchdog.armed()
+                        ? watchdog.state().equals("disarmed") ? "not armed, for no lease is held" : "NOT ARMED"
+                        : "armed, resets this machine " + watchdog.timeoutSeconds() + " s after it was fed last; fed "
+                                + seconds(watchdog.lastFedSecondsAgo()) + " ago"
+                                + (watchdog.state().equals("expiring") ? "; NOT FED ANY MORE" : ""),
+                watchdog.detail().isEmpty() ? "" : ", " + watchdog.detail());
     }
 
     private void hosts(StatusReport report) {

@@ -22,6 +22,7 @@ import io.vmguard.agent.testing.SampleReport;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.agent.upkeep.AuditLog;
 import io.vmguard.agent.upkeep.Upkeep;
+import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
@@ -123,6 +124,7 @@ class LeaseUpkeepCommandTest {
                 hypervisor,
                 new FakeProcesses(),
                 new ActiveDomains(hypervisor, TestDomain.BY_NAME),
+                Watchdog.none(),
                 clock,
                 slowCalls,
                 slowCalls);

@@ -42,6 +42,7 @@ class ConfigLoaderTest {
                         OptionalInt.empty(),
                         Duration.ofSeconds(10),
                         Duration.ofSeconds(60),
+                        new WatchdogChoice.Auto(),
                         254,
                         "qemu:///system",
                         Mode.ENFORCE,
@@ -70,6 +71,7 @@ class ConfigLoaderTest {
                 host_id: 17
                 io_timeout: 2s
                 watchdog_timeout: 59s
+                watchdog: /dev/watchdog1
                 max_hosts: 2000
                 libvirt_uri: qemu:///session
                 mode: observe
@@ -92,6 +94,7 @@ class ConfigLoaderTest {
                         OptionalInt.of(17),
                         Duration.ofSeconds(2),
                         Duration.ofSeconds(59),
+                        new WatchdogChoice.Device(Path.of("/dev/watchdog1")),
                         2000,
                         "qemu:///session",
                         Mode.OBSERVE,
@@ -107,6 +110,21 @@ class ConfigLoaderTest {
                                 Compat.LIBVIRT_SANLOCK, false, OnUnidentified.REFUSE, CephClusters.parse(CLUSTERS))));
     }
 
+    @Test
+    void wdmdWantsTimeBetweenTwoRenewals() throws Exception {
+        assertThat(load("watchdog: wdmd").watchdog()).isEqualTo(new WatchdogChoice.Wdmd());
+        assertThat(load("watchdog: none").watchdog()).isEqualTo(new WatchdogChoice.None());
+        assertThat(load("{watchdog: wdmd, io_timeout: 3s}").watchdog()).isEqualTo(new WatchdogChoice.Wdmd());
+        ConfigException refused = catchThrowableOfType(
+                ConfigException.class, () -> load("{watchdog: wdmd, io_timeout: 2s, watchdog_timeout: 60s}"));
+        assertThat(refused.problems())
+                .singleElement()
+                .asString()
+                .contains(
+                        "'watchdog' is 'wdmd'; it needs 5 times io_timeout plus watchdog_timeout to be more than 70s, "
+                                + "and they are 2s and 60s");
+    }
+
     @ParameterizedTest
     @CsvSource({"10, 10000", "10s, 10000", "'\"3\"', 3000", "1, 1000", "30, 30000", "3000ms, 3000"})
     void aDurationIsSecondsUnlessItHasAUnit(String text, long millis) throws Exception {
@@ -118,6 +136,8 @@ class ConfigLoaderTest {
             delimiter = '|',
             quoteCharacter = '^',
             value = {
+                "watchdog: yes                    | 'watchdog' is 'yes'; it must be auto, wdmd, none or a device such as /dev/watchdog0",
+                "watchdog: /dev/sda               | 'watchdog' is '/dev/sda'; it must be auto, wdmd, none or a device such as /dev/watchdog0",
                 "lease_dir: leases                | 'lease_dir' is 'leases'; it must be an absolute path",
                 "lease_dir: \"/a\\0\"             | 'lease_dir' is '/a?'; it is not a path: Nul character not allowed",
                 "lease_dir: [/a, /b]              | 'lease_dir' must be a single value, not a list",

@@ -9,6 +9,7 @@ import io.vmguard.agent.testing.FakeHypervisor;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
 import io.vmguard.agent.testing.FakeProcesses;
+import io.vmguard.agent.testing.FakeWatchdog;
 import io.vmguard.agent.testing.StepExecutor;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.lease.Timeouts;
@@ -31,6 +32,7 @@ final class GuardBench {
     final FakeLockspace lockspace;
     final FakeHypervisor hypervisor;
     final FakeProcesses processes;
+    final FakeWatchdog watchdog = new FakeWatchdog();
     final StepExecutor slowCalls = new StepExecutor();
     final DomainGuard guard;
 
@@ -51,6 +53,7 @@ final class GuardBench {
                 hypervisor,
                 processes,
                 new ActiveDomains(hypervisor, TestDomain.BY_NAME),
+                watchdog,
                 clock,
                 slowCalls,
                 slowCalls);

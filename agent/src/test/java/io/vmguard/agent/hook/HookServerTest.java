@@ -20,6 +20,7 @@ import io.vmguard.agent.testing.SampleReport;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.agent.upkeep.AuditLog;
 import io.vmguard.agent.upkeep.Upkeep;
+import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.Timeouts;
@@ -96,6 +97,7 @@ class HookServerTest {
                 hypervisor,
                 new FakeProcesses(),
                 new ActiveDomains(hypervisor, TestDomain.BY_NAME),
+                Watchdog.none(),
                 clock,
                 slowCalls,
                 slowCalls);

@@ -48,6 +48,7 @@ class StatusReportTest {
                   host id 1, generation 7, renewed 3 s ago; domains are stopped in 77 s unless a renewal succeeds
                   io_timeout 10 s; others may take our leases after 140 s of silence
                   worst case now, if no renewal succeeds any more: a warning in 37 s; SIGKILL in 82 s
+                watchdog wdmd: armed, resets this machine 60 s after it was fed last; fed 3 s ago
                 libvirt qemu:///system: NOT CONNECTED, cannot connect
                 hosts:
                   ID   HOST                         STATUS   LAST SEEN    LEASES CAN BE TAKEN
@@ -80,6 +81,7 @@ class StatusReportTest {
                 good.agent(),
                 true,
                 good.lockspace(),
+                new StatusReport.Watchdog(evil, evil, true, 60L, 3.1, ""),
                 good.libvirt(),
                 List.of(new StatusReport.Host(1, 7, evil, evil, evil, true, 3.2, null)),
                 List.of(new StatusReport.Domain(

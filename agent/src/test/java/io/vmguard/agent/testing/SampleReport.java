@@ -36,6 +36,7 @@ public final class SampleReport {
                         ready ? 76.8 : null,
                         140,
                         List.of()),
+                new StatusReport.Watchdog("wdmd", "armed", true, 60L, 3.1, ""),
                 new StatusReport.Libvirt("qemu:///system", false, "cannot connect"),
                 List.of(
                         new StatusReport.Host(1, 7, "node-a", "0123abcd-4567cdef.node-a", "live", true, 3.2, null),

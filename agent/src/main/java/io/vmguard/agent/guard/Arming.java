@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.agent.watchdog.Watchdog;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * Tells the watchdog whether leases are in use. As long as that is not known, after a restart, nothing is said: what an earlier agent
+ * has armed stays so.
+ */
+final class Arming {
+    private final GuardState state;
+    private final Watchdog watchdog;
+    private boolean known;
+    private boolean armed;
+
+    Arming(GuardState state, Watchdog watchdog) {
+        this.state = state;
+        this.watchdog = watchdog;
+        this.armed = true; // for all we know
+    }
+
+    /** A start is about to take leases; its answer waits for this one. */
+    CompletableFuture<Watchdog.Answer> arm() {
+        armed = true;
+        return watchdog.arm();
+    }
+
+    /** After each message: whatever has changed, arms or disarms. */
+    void follow() {
+        known |= state.joined || state.runs.values().stream().anyMatch(run -> run.leasesLost);
+        if (!known) {
+            return;
+        }
+        boolean wanted = state.runs.values().stream().anyMatch(Arming::needed)
+                || !state.lockspace.carriedOver().isEmpty();
+        if (wanted && !armed) {
+            CompletableFuture<Watchdog.Answer> ignored = arm(); // it tries again by itself, and says so
+        } else if (!wanted && armed) {
+            armed = false;
+            watchdog.disarm();
+        }
+    }
+
+    private static boolean needed(Run run) {
+        // What is asked for may be a lease carried over, which is held all the time.
+        return run.phase == Phase.ACQUIRING
+                || run.holdsAny()
+                || !run.pending.isEmpty()
+                || (run.leasesLost && !run.halted);
+    }
+}

@@ -45,22 +45,27 @@ public record Timeouts(Duration ioTimeout, Duration watchdog) {
 
     /** From one renewal to the next: 2 T. */
     public Duration renewalInterval() {
-        return ioTimeout.multipliedBy(2);
+        return times(2);
     }
 
     /** When a missing renewal is worth a warning: 4 T, so that as long again is left to do something about it. */
     public Duration renewalWarning() {
-        return ioTimeout.multipliedBy(4);
+        return times(4);
     }
 
     /** For how long after an occasion a host tells others that it has something for them: 6 T. */
     public Duration attention() {
-        return ioTimeout.multipliedBy(6);
+        return times(6);
     }
 
     /** When the membership is lost and its users are stopped: 8 T. */
     public Duration renewalFailed() {
-        return ioTimeout.multipliedBy(8);
+        return times(8);
+    }
+
+    /** In whole seconds: a duration's own multiplication goes through decimals, and deadlines are asked for all the time. */
+    private Duration times(long factor) {
+        return Duration.ofSeconds(factor * ioTimeout.toSeconds());
     }
 
     /** When all users must be stopped, come what may: 8 T + W. Others may take our leases only after it. */

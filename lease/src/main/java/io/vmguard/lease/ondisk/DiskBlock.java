@@ -47,6 +47,11 @@ public record DiskBlock(
         return new DiskBlock(mbal, 0, 0, 0, 0, lver, false, false, 0);
     }
 
+    /** A higher number is entered; what was proposed for this version before may be chosen, and stays. */
+    public DiskBlock entering(long higher) {
+        return new DiskBlock(higher, bal, inp, inp2, inp3, lver, false, false, 0);
+    }
+
     /** A value that is decided already, as its owner records it. */
     public static DiskBlock decided(long mbal, Owner owner, long timestamp, long lver) {
         return new DiskBlock(mbal, mbal, owner.hostId(), owner.generation(), timestamp, lver, false, false, 0);

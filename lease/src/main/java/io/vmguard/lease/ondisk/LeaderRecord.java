@@ -193,7 +193,7 @@ public final class LeaderRecord {
 
     /** Whether a resource is cut as this says: its sectors, its area, the step of its ballot numbers, and room for its disk blocks. */
     public boolean fits(LeaseLayout layout) {
-        return LeaseLayout.of(sectorSize(), flags()).filter(layout::equals).isPresent()
+        return layout.isNamedBy(sectorSize(), flags())
                 && maxHosts() == layout.maxHosts()
                 && numHosts() <= layout.maxHosts();
     }

@@ -44,15 +44,15 @@ public record LeaseLayout(int sectorBytes, int areaBytes, int maxHosts, int flag
 
     /** The geometry that a leader record names; empty if it is none of the format's. */
     public static Optional<LeaseLayout> of(int sectorBytes, int flags) {
-        int align = flags & ALIGN_FLAGS;
-        if (align == 0) { // before minor version 4 the area size was implied
-            return ALL.stream()
-                    .filter(l -> l.sectorBytes == sectorBytes && l.maxHosts == 2000)
-                    .findFirst();
-        }
         return ALL.stream()
-                .filter(l -> l.sectorBytes == sectorBytes && l.flag == align)
+                .filter(layout -> layout.isNamedBy(sectorBytes, flags))
                 .findFirst();
+    }
+
+    /** Whether a leader record names this geometry. Before minor version 4 the area size was implied. */
+    boolean isNamedBy(int sectorBytes, int flags) {
+        int align = flags & ALIGN_FLAGS;
+        return this.sectorBytes == sectorBytes && (align == flag || (align == 0 && maxHosts == 2000));
     }
 
     public long deltaOffset(long hostId) {

@@ -6,6 +6,7 @@ import io.vmguard.lease.Owner;
 import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.step.Step;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
@@ -50,19 +51,31 @@ final class Ballot {
     private final long numHosts;
     private final Owner candidate;
     private final boolean keepsMark;
+    private final Optional<DiskBlock> earlier;
     private final Set<Long> sharers = new TreeSet<>();
 
     /**
      * @param candidate whom to propose if nobody has proposed anybody yet
      * @param keepsMark we hold the resource in shared mode and go on holding it so, whatever comes of this
+     * @param earlier our block as it stood before, unless it is known what became of its proposal. If it proposes somebody for this
+     *     very version, that may be chosen: a life of this host before this one may have died with the leader on its way to the
+     *     disk. Then it stays in the block, and is carried on like anybody's
      */
-    Ballot(ResourceContext context, long lver, long mbal, long numHosts, Owner candidate, boolean keepsMark) {
+    Ballot(
+            ResourceContext context,
+            long lver,
+            long mbal,
+            long numHosts,
+            Owner candidate,
+            boolean keepsMark,
+            Optional<DiskBlock> earlier) {
         this.context = context;
         this.lver = lver;
         this.mbal = mbal;
         this.numHosts = numHosts;
         this.candidate = candidate;
         this.keepsMark = keepsMark;
+        this.earlier = earlier.filter(block -> block.lver() == lver && block.bal() != 0 && block.inp() != 0);
     }
 
     /** The next number of ours above every number seen. */
@@ -71,7 +84,7 @@ final class Ballot {
     }
 
     <R> Step<R> start(Function<Result, Step<R>> then) {
-        DiskBlock blank = DiskBlock.entering(mbal, lver);
+        DiskBlock blank = earlier.map(block -> block.entering(mbal)).orElseGet(() -> DiskBlock.entering(mbal, lver));
         DiskBlock entering = keepsMark ? blank.keepingMark(context.me().generation()) : blank;
         return context.writeBlock(
                 entering,

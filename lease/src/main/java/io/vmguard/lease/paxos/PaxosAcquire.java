@@ -112,7 +112,7 @@ public final class PaxosAcquire {
         boolean ours = owner.hostId() == context.me().hostId()
                 && owner.generation() <= context.me().generation();
         if (leader.isFree() || ours) {
-            return look.stale() ? recheckThenBallot(look) : runBallot(look, look.nextNumber(context));
+            return look.stale() ? recheckThenBallot(look) : firstBallot(look);
         }
         if (owner.hostId() < 1 || owner.hostId() > context.layout().maxHosts()) {
             return failed(LeaseFault.CHECKSUM, "its owner has the impossible host id " + owner.hostId());
@@ -217,14 +217,21 @@ public final class PaxosAcquire {
     }
 
     private Step<Result> recheckThenBallot(Look look) {
-        return context.readLeader(
-                now -> now.equals(look.leader()) ? runBallot(look, look.nextNumber(context)) : again(), this::failed);
+        return context.readLeader(now -> now.equals(look.leader()) ? firstBallot(look) : again(), this::failed);
     }
 
-    private Step<Result> runBallot(Look look, long number) {
+    /** What we gave up knowingly is not chosen, unless the leader has gone back to before we did. */
+    private Step<Result> firstBallot(Look look) {
+        DiskBlock mine = look.block(context, context.me().hostId());
+        return runBallot(
+                look, look.nextNumber(context), Optional.of(mine).filter(block -> look.stale() || !block.released()));
+    }
+
+    private Step<Result> runBallot(Look look, long number, Optional<DiskBlock> earlier) {
         LeaderRecord leader = look.leader();
         long lver = look.nextLver();
-        Ballot ballot = new Ballot(context, lver, number, leader.numHosts(), context.me(), want == Want.UPGRADE);
+        Ballot ballot =
+                new Ballot(context, lver, number, leader.numHosts(), context.me(), want == Want.UPGRADE, earlier);
         return ballot.start(result -> {
             if (result instanceof Ballot.Result.Chosen chosen) {
                 return commit(leader, chosen);
@@ -251,7 +258,7 @@ public final class PaxosAcquire {
                     if (now.equals(leader) && round < MAX_ROUNDS) {
                         round++;
                         // Above every number we know of, or it would be beaten again by the same block.
-                        return runBallot(look, number + leader.maxHosts() * round);
+                        return runBallot(look, number + leader.maxHosts() * round, Optional.empty());
                     }
                     return again();
                 },

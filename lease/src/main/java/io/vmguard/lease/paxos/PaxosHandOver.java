@@ -8,6 +8,7 @@ import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.step.Step;
 import java.util.Locale;
+import java.util.Optional;
 
 /**
  * Gives an exclusive lease that we hold to another live host: a ballot for the next version that proposes the receiver as owner, then
@@ -122,7 +123,10 @@ public final class PaxosHandOver {
                         look.nextNumber(context),
                         look.leader().numHosts(),
                         receiver,
-                        false)
+                        false,
+                        // We own it under this generation: whatever we proposed before, we never wrote it into the
+                        // leader.
+                        Optional.empty())
                 .start(result -> {
                     if (result instanceof Ballot.Result.Chosen chosen) {
                         return onChosen(chosen.block());

@@ -115,8 +115,17 @@ public final class PaxosReceive {
                 context, look -> isOurs(look.leader()) ? giveBack(look) : notOurs(look.leader()), PaxosReceive::failed);
     }
 
-    /** Straight back to the giver, so that no third host can step in; or to everybody, if the giver cannot have it. */
+    /**
+     * Straight back to the giver, so that no third host can step in; or to everybody, if the giver cannot have it, or waits no more:
+     * as long as it does, its block proposes us.
+     */
     private Step<Result> giveBack(Look look) {
+        boolean waits = giver.hostId() >= 1
+                && giver.hostId() <= look.leader().numHosts()
+                && look.block(context, giver.hostId()).proposed().equals(context.me());
+        if (!waits) {
+            return release(look);
+        }
         HeldRecord held =
                 new HeldRecord(look.leader(), look.block(context, context.me().hostId()));
         return new PaxosHandOver(context, held, giver, false).start().andThen(result -> {

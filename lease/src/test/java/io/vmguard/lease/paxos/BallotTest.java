@@ -11,6 +11,7 @@ import io.vmguard.lease.paxos.Ballot.Result;
 import io.vmguard.lease.step.MemoryDisk;
 import io.vmguard.lease.step.Step;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,7 +28,8 @@ class BallotTest {
 
     private Result ballot(boolean keepsMark) {
         ResourceContext host = bench.host(1);
-        return bench.disk.run(new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, host.me(), keepsMark).start(Step::end));
+        return bench.disk.run(new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, host.me(), keepsMark, Optional.empty())
+                .start(Step::end));
     }
 
     private Result ballot() {
@@ -100,6 +102,35 @@ class BallotTest {
         assertThat(ballot()).isEqualTo(new Result.Chosen(OWN, Set.of()));
     }
 
+    /** A life of this host before this one may have died with the leader on its way to the disk. */
+    @Test
+    void whatAnEarlierLifeProposedStaysInTheBlockAndIsCarriedOn() {
+        DiskBlock earlier = DiskBlock.decided(2001, new Owner(3, 7), 77, LVER);
+        Result result = ballotAfter(earlier);
+        assertThat(bench.written())
+                .first()
+                .isEqualTo(bench.blockWritten(1, new DiskBlock(NUMBER, 2001, 3, 7, 77, LVER, false, false, 0)));
+        assertThat(result).isEqualTo(new Result.Chosen(DiskBlock.decided(NUMBER, new Owner(3, 7), 77, LVER), Set.of()));
+    }
+
+    @Test
+    void whatIsOverDoesNotStay() {
+        DiskBlock older = DiskBlock.decided(2001, new Owner(3, 7), 77, LVER - 1);
+        assertThat(ballotAfter(older)).as("decided").isEqualTo(new Result.Chosen(OWN, Set.of()));
+        assertThat(ballotAfter(DiskBlock.entering(2001, LVER)))
+                .as("never proposed")
+                .isEqualTo(new Result.Chosen(OWN, Set.of()));
+    }
+
+    private Result ballotAfter(DiskBlock earlier) {
+        bench.block(1, earlier);
+        ResourceContext host = bench.host(1);
+        return bench.disk
+                .fresh()
+                .run(new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, host.me(), false, Optional.of(earlier))
+                        .start(Step::end));
+    }
+
     @Test
     void aTornBlockHasNoVote() {
         bench.disk.before(2, () -> bench.corrupt(bench.layout.diskBlockOffset(3)));
@@ -130,7 +161,8 @@ class BallotTest {
         between.disk.before(2, () -> between.lose(1));
         ResourceContext host = between.host(1);
         Result result = between.disk.run(
-                new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, new Owner(1, 1), false).start(Step::end));
+                new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, new Owner(1, 1), false, Optional.empty())
+                        .start(Step::end));
         assertThat(result).isInstanceOf(Result.Failed.class);
         assertThat(between.disk.writes()).hasSize(1);
     }

@@ -40,6 +40,7 @@ class PaxosReceiveTest {
 
     /** The giver takes its step. */
     private LeaderRecord give() {
+        bench.block(1, DiskBlock.decided(2001, ME, 1000, 5));
         return bench.leader(theirs.leader()
                         .edit()
                         .owner(ME)
@@ -214,6 +215,17 @@ class PaxosReceiveTest {
         assertThat(bench.leader())
                 .as("written by another: others go by our flag")
                 .isEqualTo(given);
+        assertThat(bench.block(2)).isEqualTo(LEFT.asReleased());
+    }
+
+    /** It has given up, and its later ballots have taken its flag away: it would own the lease without knowing. */
+    @Test
+    void aGiverThatDoesNotWaitForItAnyMoreIsNotGivenItBack() {
+        bench.block(2, LEFT);
+        LeaderRecord given = give();
+        bench.block(1, DiskBlock.entering(6001, 6));
+        notOurs(decline());
+        assertThat(bench.leader()).isEqualTo(given);
         assertThat(bench.block(2)).isEqualTo(LEFT.asReleased());
     }
 

@@ -5,13 +5,14 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test deb rpm bench fuzz format clean
+.PHONY: help run test sim deb rpm bench fuzz format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
 	@echo 'make test    everything: unit tests, real sanlock, two hosts with the built packages (root or sudo)'
 	@echo 'make deb     target/vmguard_VERSION_all.deb'
 	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
+	@echo 'make sim     millions of schedules of the lease protocol: SEEDS=1000000 FIRST=1 LIMIT=600 (seconds); SEED=n replays one'
 	@echo 'make bench   start times beside libvirt alone, libvirt-sanlock and virtlockd'
 	@echo 'make fuzz    look for bytes that a decoder cannot take, SECONDS=60 for each; TARGET=pattern for some'
 	@echo 'make format  put the sources into the form that the build asks for'
@@ -41,6 +42,15 @@ test:
 	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
 	test/infra/build-images.sh; \
 	$(MVN) verify
+
+SEEDS = 1000000
+FIRST = 1
+LIMIT = 600
+sim:
+	@scripts/install-deps.sh build
+	@$(MVN) -q -Dspotless.check.skip -pl lease test-compile
+	@nice java -XX:+UseParallelGC -cp lease/target/classes:lease/target/test-classes io.vmguard.lease.engine.SimulationRun \
+		$(if $(SEED),replay $(SEED),$(SEEDS) $(FIRST) $(LIMIT))
 
 bench:
 	@test/bench/run.sh

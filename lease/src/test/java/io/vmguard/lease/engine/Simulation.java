@@ -1,194 +1,255 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.lease.engine;
 
-import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Timeouts;
-import io.vmguard.lease.ondisk.LeaseArea;
 import io.vmguard.lease.ondisk.LeaseLayout;
-import io.vmguard.lease.step.IoOutcome;
-import io.vmguard.lease.step.Step;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Locale;
 import java.util.PriorityQueue;
-import java.util.Random;
-import java.util.TreeMap;
+import java.util.SplittableRandom;
+import java.util.function.BooleanSupplier;
 
 /**
- * Several hosts, one simulated disk, one seeded scheduler: the shipping protocol machines without threads and without real time.
+ * Several hosts, one disk, one seeded scheduler that owns time and order: the shipping protocol machines without threads and without
+ * real time. docs/simulation.md says what is simulated, what is not, and what must hold.
  *
- * <p>In scope: I/O that takes from a millisecond to minutes, is reported late, fails with or without effect; reads that see the disk
- * at any instant of their duration; writes that land at any instant of theirs, and after a crash at any time later or never; hosts
- * that crash, reboot, freeze and thaw between any two steps; clocks that start anywhere and run at rates 0.1 % apart. A host whose
- * users are not gone 8 T + 60 s after its last renewal is reset by its watchdog.
- *
- * <p>Out of scope: a disk that tears sectors, loses acknowledged writes or returns stale data; a watchdog that does not fire; shared
- * holders; foreign software on the disk.
+ * <p>A run has two parts: hosts work while everything goes wrong that the scenario wants; then all faults end, and every host must be
+ * able to take every resource within the bounds of the protocol. A violation is an {@link AssertionError}.
  */
-final class Simulation {
-    static final LeaseLayout LAYOUT = LeaseLayout.SECTOR_512;
-    static final LeaseName LOCKSPACE = new LeaseName("sim");
+public final class Simulation {
+    /** A format with few host ids: the same code as for 2000 of them, a hundred times faster. */
+    static final LeaseLayout LAYOUT = new LeaseLayout(512, 16_384, 28, 0x10);
 
-    /** A few faults per simulated hour, or none. */
-    record Faults(
-            double slowIo, double failedIo, double crashesPerHour, double freezesPerHour, boolean lateWritesOfTheDead) {
-        static final Faults NONE = new Faults(0, 0, 0, 0, false);
-        static final Faults HOSTILE = new Faults(0.01, 0.01, 6, 12, true);
-    }
+    static final int MAX_HOSTS = 28;
+    static final LeaseName LOCKSPACE = new LeaseName("sim");
 
     private record Event(long atNanos, long order, Runnable action) {}
 
-    final Random random;
+    final SplittableRandom random;
+    final Scenario scenario;
+    final Planted planted;
     final Timeouts timeouts;
-    final List<LeaseName> resources;
+    final Ledger ledger = new Ledger(this);
+    final SimDisk disk;
+    final List<LeaseName> resources = new ArrayList<>();
+    final List<SimMachine> machines = new ArrayList<>();
     final List<SimHost> hosts = new ArrayList<>();
-    final List<String> trace = new ArrayList<>();
-    Faults faults;
-    long nowNanos;
-    long acquires;
-    long refusals;
-    long cannotTells;
-    long takeovers;
+    final Counts counts = new Counts();
+    Scenario.Faults faults;
+    /** No host begins anything of its own accord any more. */
+    boolean calm;
 
+    long nowNanos;
+
+    /** What was begun before everything healed has ended by then. */
+    long quietNanos;
+
+    // Durations are slow to calculate with.
+    final long ioTimeoutNanos;
+    final long hostDeadNanos;
+    final long longestIoNanos;
+    final long thinkNanos;
+    final long longestOutageNanos;
+
+    private final List<String> trace = new ArrayList<>();
+    private final boolean traced;
     private final PriorityQueue<Event> events =
             new PriorityQueue<>(Comparator.comparingLong(Event::atNanos).thenComparingLong(Event::order));
     private long order;
-    private final byte[] lockspace;
-    private final Map<LeaseName, byte[]> areas = new HashMap<>();
-    private final Map<LeaseName, SimHost> users = new TreeMap<>(Comparator.comparing(LeaseName::value));
+    private long fingerprint;
 
-    Simulation(long seed, int hostCount, int resourceCount, int ioTimeoutSeconds, Faults faults) {
-        this.random = new Random(seed);
-        this.timeouts = Timeouts.ofSeconds(ioTimeoutSeconds);
-        this.faults = faults;
-        this.lockspace = LeaseArea.lockspace(LAYOUT, LOCKSPACE, ioTimeoutSeconds);
-        List<LeaseName> names = new ArrayList<>();
-        for (int i = 0; i < resourceCount; i++) {
-            LeaseName name = new LeaseName("disk-" + i);
-            names.add(name);
-            // Few hosts, few disk blocks: the same code, a thousand times faster.
-            areas.put(name, LeaseArea.resource(LAYOUT, LOCKSPACE, name, 16));
+    Simulation(long seed, Scenario scenario, Planted planted, boolean traced) {
+        this.random = new SplittableRandom(seed);
+        this.scenario = scenario;
+        this.planted = planted;
+        this.timeouts = scenario.timeouts();
+        this.faults = scenario.faults();
+        this.traced = traced;
+        this.ioTimeoutNanos = timeouts.ioTimeout().toNanos();
+        this.hostDeadNanos = timeouts.hostDead().toNanos();
+        this.thinkNanos = scenario.think().toNanos();
+        this.longestIoNanos = scenario.longestIo().toNanos();
+        this.longestOutageNanos = scenario.longestOutage().toNanos();
+        for (int i = 0; i < scenario.resources(); i++) {
+            resources.add(new LeaseName("disk-" + i));
         }
-        this.resources = List.copyOf(names);
-        for (int i = 0; i < hostCount; i++) {
-            SimHost host = new SimHost(this, i);
-            hosts.add(host);
-            after(millis(random.nextInt(5000)), host::boot);
+        this.disk = new SimDisk(this);
+        for (int i = 0; i < scenario.hosts(); i++) {
+            int sharedId = scenario.oneIdTwice() && i == 1 ? 1 : i + 1;
+            hosts.add(new SimHost(this, i, scenario.forcedIds() ? sharedId : 0));
         }
+        machines.addAll(hosts);
+        for (SimMachine machine : machines) {
+            after(millis(random.nextInt(3000)), machine::powerOn);
+        }
+    }
+
+    /** Runs the schedule of a seed to its end. */
+    public static Counts run(long seed) {
+        return run(seed, Planted.NONE);
+    }
+
+    static Counts run(long seed, Planted planted) {
+        Simulation simulation = new Simulation(seed, Scenario.of(seed), planted, false);
+        simulation.run();
+        return simulation.counts;
+    }
+
+    void run() {
+        runFor(scenario.length());
+        heal();
+        new Progress(this).demand();
+        counts.schedules++;
+        counts.simulatedNanos += nowNanos;
+    }
+
+    /** Everything works from now on, what is under way ends, and nobody begins anything. */
+    private void heal() {
+        say(() -> "everything heals");
+        faults = Scenario.Faults.NONE;
+        calm = true;
+        disk.completeTornAreas();
+        machines.forEach(SimMachine::heal);
     }
 
     void runFor(Duration length) {
-        long endNanos = nowNanos + length.toNanos();
-        while (!events.isEmpty() && events.peek().atNanos() <= endNanos) {
-            Event event = events.poll();
-            nowNanos = event.atNanos();
-            event.action().run();
+        runUntil(() -> false, length);
+    }
+
+    /** @return whether it came true in that time */
+    boolean runUntil(BooleanSupplier condition, Duration atMost) {
+        long endNanos = nowNanos + atMost.toNanos();
+        while (!condition.getAsBoolean()) {
+            Event next = events.peek();
+            if (next == null || next.atNanos() > endNanos) {
+                nowNanos = endNanos;
+                return condition.getAsBoolean();
+            }
+            events.poll();
+            nowNanos = next.atNanos();
+            next.action().run();
+            counts.steps++;
+            ledger.checkDeadlines();
         }
-        nowNanos = endNanos;
+        return true;
     }
 
     void after(long delayNanos, Runnable action) {
-        events.add(new Event(nowNanos + delayNanos, order++, action));
+        events.add(new Event(nowNanos + Math.max(0, delayNanos), order++, action));
+    }
+
+    /** At some time within this, mostly early. */
+    long soon(long longestNanos) {
+        double share = random.nextDouble();
+        return (long) (longestNanos * share * share);
+    }
+
+    /** Something goes on for so long. */
+    void underWay(long lengthNanos) {
+        if (!calm) {
+            quietNanos = Math.max(quietNanos, nowNanos + lengthNanos);
+        }
     }
 
     static long millis(long millis) {
         return millis * 1_000_000;
     }
 
-    void say(String what) {
-        trace.add("%.3f %s".formatted(nowNanos / 1e9, what));
+    // ---- what is told
+
+    /** What {@link #say} says, made only if somebody listens. */
+    interface Saying {
+        String text();
     }
 
-    // ---- who uses what: the property under test
-
-    void use(SimHost host, LeaseName resource) {
-        SimHost other = users.get(resource);
-        if (other != null) {
-            throw new AssertionError(host + " uses " + resource + " while " + other + " does");
-        }
-        users.put(resource, host);
-    }
-
-    void stopUse(SimHost host, LeaseName resource) {
-        users.remove(resource, host);
-    }
-
-    // ---- the disk
-
-    private byte[] area(Step.Area area, LeaseName resource) {
-        return area == Step.Area.LOCKSPACE ? lockspace : areas.get(resource);
-    }
-
-    /** How long this I/O takes. */
-    private long ioNanos() {
-        if (random.nextDouble() < faults.slowIo()) {
-            return switch (random.nextInt(3)) {
-                case 0 ->
-                    millis(random.nextInt(1, 2 * (int) timeouts.ioTimeout().toMillis()));
-                case 1 ->
-                    millis(random.nextInt(1, 9 * (int) timeouts.ioTimeout().toMillis()));
-                default -> millis(random.nextInt(1, 200_000));
-            };
-        }
-        return millis(1) + random.nextInt(20_000_000);
-    }
-
-    /** Carries out one read or write for a life of a host; the continuation is called only if that life still lasts. */
-    <R> void io(SimHost.Life life, Step<R> step, LeaseName resource, java.util.function.Consumer<Step<R>> next) {
-        long tookNanos = ioNanos();
-        boolean fails = random.nextDouble() < faults.failedIo();
-        if (step instanceof Step.Read<R> read) {
-            byte[][] seen = new byte[1][];
-            after((long) (tookNanos * random.nextDouble()), () -> {
-                int from = (int) read.offsetBytes();
-                seen[0] = Arrays.copyOfRange(area(read.area(), resource), from, from + read.lengthBytes());
-            });
-            after(
-                    tookNanos,
-                    () -> life.resume(
-                            () -> next.accept(read.then().apply(outcome(fails, tookNanos, read.limit(), seen[0])))));
-        } else if (step instanceof Step.Write<R> write) {
-            boolean lands = !fails || random.nextBoolean();
-            after((long) (tookNanos * random.nextDouble()), () -> land(life, write, resource, lands));
-            after(
-                    tookNanos,
-                    () -> life.resume(() ->
-                            next.accept(write.then().apply(outcome(fails, tookNanos, write.limit(), new byte[0])))));
+    void say(Saying what) {
+        if (traced) {
+            trace.add(String.format(Locale.ROOT, "%.6f %s", nowNanos / 1e9, what.text()));
         }
     }
 
-    private <R> void land(SimHost.Life life, Step.Write<R> write, LeaseName resource, boolean lands) {
-        Runnable put = () -> System.arraycopy(
-                write.sector(), 0, area(write.area(), resource), (int) write.offsetBytes(), write.sector().length);
-        if (!lands) {
-            return;
-        }
-        if (!life.crashed()) {
-            put.run();
-        } else if (faults.lateWritesOfTheDead() && write.area() == Step.Area.RESOURCE && random.nextInt(3) == 0) {
-            // It was on its way when the host died: storage may carry it out whenever it likes.
-            after(millis(random.nextInt(300_000)), () -> {
-                say("late write of a dead host lands at " + write.offsetBytes() + " of " + resource);
-                put.run();
-            });
-        }
+    List<String> trace() {
+        return trace;
     }
 
-    private static IoOutcome outcome(boolean fails, long tookNanos, Duration limit, byte[] bytes) {
-        if (fails) {
-            return new IoOutcome.Failed(LeaseFault.IO, "simulated error");
-        }
-        return tookNanos > limit.toNanos()
-                ? new IoOutcome.Failed(LeaseFault.TIMED_OUT, "simulated stall")
-                : new IoOutcome.Done(bytes);
+    /** Something happened that must happen again in the same order under the same seed. */
+    void stamp(long what) {
+        fingerprint = (fingerprint ^ nowNanos) * 0x100000001B3L + what;
     }
 
-    byte[] lockspaceNow() {
-        return lockspace.clone();
+    long fingerprint() {
+        return fingerprint;
+    }
+
+    /** What a run has seen, so that it can be told from an idle one. */
+    public static final class Counts {
+        public long schedules;
+        public long simulatedNanos;
+        public long steps;
+        public long acquires;
+        public long shared;
+        public long converted;
+        public long refusals;
+        public long cannotTells;
+        public long handOvers;
+        public long takeBacks;
+        public long resumes;
+        public long lostMemberships;
+        public long crashes;
+        public long resets;
+        public long lateWrites;
+        public long stockAcquires;
+        public long requests;
+
+        /** Adds another run's. */
+        public void add(Counts more) {
+            schedules += more.schedules;
+            simulatedNanos += more.simulatedNanos;
+            steps += more.steps;
+            acquires += more.acquires;
+            shared += more.shared;
+            converted += more.converted;
+            refusals += more.refusals;
+            cannotTells += more.cannotTells;
+            handOvers += more.handOvers;
+            takeBacks += more.takeBacks;
+            resumes += more.resumes;
+            lostMemberships += more.lostMemberships;
+            crashes += more.crashes;
+            resets += more.resets;
+            lateWrites += more.lateWrites;
+            stockAcquires += more.stockAcquires;
+            requests += more.requests;
+        }
+
+        @Override
+        public String toString() {
+            return String.format(
+                    Locale.ROOT,
+                    "%d schedules, %.1f simulated hours, %d steps; acquired %d exclusively, %d shared, %d by stock hosts;"
+                            + " %d refused, %d undetermined, %d converted, %d handed over, %d taken back, %d requests;"
+                            + " %d crashes, %d resets by a watchdog, %d memberships lost, %d resumed, %d late writes",
+                    schedules,
+                    simulatedNanos / 3.6e12,
+                    steps,
+                    acquires,
+                    shared,
+                    stockAcquires,
+                    refusals,
+                    cannotTells,
+                    converted,
+                    handOvers,
+                    takeBacks,
+                    requests,
+                    crashes,
+                    resets,
+                    lostMemberships,
+                    resumes,
+                    lateWrites);
+        }
     }
 }

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.engine;
+
+import io.vmguard.lease.LeaseMode;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.ondisk.Decoded;
+import io.vmguard.lease.ondisk.DiskBlock;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.ondisk.RequestRecord;
+import io.vmguard.lease.step.Step;
+import java.util.HashMap;
+import java.util.Map;
+
+/** The truth that no host knows as a whole, and what must hold in it after every step. */
+final class Ledger {
+    /** A membership as the disk has it. */
+    private static final class Tenure {
+        final SimMachine.Boot boot;
+        /** Its host has read it back. */
+        boolean joined;
+        /** Boot clock of its machine, before the newest renewal that has landed was issued. */
+        long renewedNanos = Long.MIN_VALUE;
+
+        Tenure(SimMachine.Boot boot) {
+            this.boot = boot;
+        }
+    }
+
+    /** A version of a resource. */
+    private record Version(LeaseName resource, long lver) {}
+
+    /** A hand-over in which neither side has given up yet. */
+    private record HandOver(SimMachine giver, Owner from, SimMachine receiver, Owner to) {}
+
+    private final Simulation sim;
+    private final Map<Owner, Tenure> tenures = new HashMap<>();
+    private final Map<Version, Owner> owners = new HashMap<>();
+    private final Map<LeaseName, Long> newest = new HashMap<>();
+    private final Map<LeaseName, HandOver> handOvers = new HashMap<>();
+
+    Ledger(Simulation sim) {
+        this.sim = sim;
+    }
+
+    private static AssertionError violation(String what) {
+        return new AssertionError(what);
+    }
+
+    // ---- who uses what
+
+    /** At most one exclusive user; no exclusive one beside a shared one. */
+    void used(SimMachine by, LeaseName resource, LeaseMode mode) {
+        for (SimMachine other : sim.machines) {
+            if (other == by || other.boot.over) {
+                continue;
+            }
+            SimMachine.Use use = other.boot.uses.get(resource);
+            if (use != null && (mode == LeaseMode.EXCLUSIVE || use.mode() == LeaseMode.EXCLUSIVE)) {
+                throw violation(by + " uses " + resource + " " + mode + " while " + other + " uses it " + use.mode()
+                        + " as " + use.owner());
+            }
+        }
+    }
+
+    /** No user lives 8 T + W after its membership was last renewed on disk, whatever its host believes. */
+    void checkDeadlines() {
+        for (SimMachine machine : sim.machines) {
+            if (machine.boot.over || machine.boot.uses.isEmpty()) {
+                continue;
+            }
+            long nowNanos = machine.clock.bootNanos();
+            for (Map.Entry<LeaseName, SimMachine.Use> use : machine.boot.uses.entrySet()) {
+                Tenure tenure = tenures.get(use.getValue().owner());
+                long ageNanos = nowNanos - tenure.renewedNanos;
+                if (ageNanos > sim.hostDeadNanos + Simulation.millis(1)) {
+                    throw violation(machine + " uses " + use.getKey() + " " + (ageNanos - sim.hostDeadNanos) / 1_000_000
+                            + " ms past its deadline");
+                }
+            }
+        }
+    }
+
+    // ---- memberships
+
+    /** A host believes that it is this member. */
+    void joined(SimMachine machine, Owner owner) {
+        Tenure tenure = tenures.get(owner);
+        if (tenure == null || tenure.boot != machine.boot) {
+            throw violation(machine + " believes to be " + owner + ", which it is not on disk");
+        }
+        tenure.joined = true;
+    }
+
+    // ---- hand-over
+
+    void handOverBegins(LeaseName resource, SimMachine giver, Owner from, SimMachine receiver, Owner to) {
+        handOvers.put(resource, new HandOver(giver, from, receiver, to));
+    }
+
+    /** One side has given up, lost its membership or died, or all is done: from here on the general rules hold. */
+    void handOverEnds(LeaseName resource) {
+        handOvers.remove(resource);
+    }
+
+    void handOversEnd(SimMachine of) {
+        handOvers.values().removeIf(h -> h.giver() == of || h.receiver() == of);
+    }
+
+    /** Neither zero owners nor a third one. */
+    private void checkHandOver(LeaseName resource, LeaderRecord leader) {
+        HandOver handOver = handOvers.get(resource);
+        if (handOver != null
+                && mayLive(handOver.giver(), handOver.from())
+                && mayLive(handOver.receiver(), handOver.to())
+                && (leader.isFree()
+                        || !(leader.owner().equals(handOver.from())
+                                || leader.owner().equals(handOver.to())))) {
+            throw violation("while " + resource + " goes from " + handOver.from() + " to " + handOver.to()
+                    + " the leader becomes " + leader);
+        }
+    }
+
+    private boolean mayLive(SimMachine machine, Owner owner) {
+        Tenure tenure = tenures.get(owner);
+        return tenure.boot == machine.boot && machine.clock.bootNanos() - tenure.renewedNanos <= sim.hostDeadNanos;
+    }
+
+    // ---- the disk
+
+    /** What may be written by whom, at the moment it is issued. */
+    void issued(Owner writer, Step.Area area, LeaseName resource, long offset, byte[] sector, byte[] now) {
+        if (sector.length != Simulation.LAYOUT.sectorBytes() || offset % sector.length != 0) {
+            throw violation(writer + " writes something else than a sector");
+        }
+        boolean allowed = area == Step.Area.LOCKSPACE
+                ? isOwnDelta(writer, offset, sector)
+                : mayWriteResource(writer, resource, offset, sector, now);
+        if (!allowed) {
+            throw violation(writer + " must not write this at offset " + offset + " of "
+                    + (area == Step.Area.LOCKSPACE ? "the lockspace" : resource));
+        }
+    }
+
+    private static boolean isOwnDelta(Owner writer, long offset, byte[] sector) {
+        return offset == Simulation.LAYOUT.deltaOffset(writer.hostId())
+                && LeaderRecord.decodeDelta(sector, 0, Simulation.LOCKSPACE)
+                        instanceof Decoded.Valid<LeaderRecord> valid
+                && valid.value().owner().hostId() == writer.hostId()
+                && (writer.generation() == 0 || valid.value().owner().equals(writer));
+    }
+
+    private boolean mayWriteResource(Owner writer, LeaseName resource, long offset, byte[] sector, byte[] now) {
+        if (offset == Simulation.LAYOUT.leaderOffset()) {
+            return LeaderRecord.decodeResource(sector, 0, Simulation.LOCKSPACE, resource, writer.hostId())
+                            instanceof Decoded.Valid<LeaderRecord> valid
+                    && valid.value().writer().equals(writer);
+        }
+        if (offset == Simulation.LAYOUT.requestOffset()) {
+            return RequestRecord.decode(sector, 0) instanceof Decoded.Valid<RequestRecord> valid
+                    && valid.value().lver() <= newest.getOrDefault(resource, 0L) + 1;
+        }
+        if (offset == Simulation.LAYOUT.diskBlockOffset(writer.hostId())) {
+            return DiskBlock.decode(sector, 0) instanceof Decoded.Valid<DiskBlock> valid
+                    && (!valid.value().shared() || valid.value().sharedGeneration() == writer.generation());
+        }
+        return isWipe(resource, offset, sector, now);
+    }
+
+    /** Zeroes over the mark of a holder in shared mode whose user does not live. */
+    private boolean isWipe(LeaseName resource, long offset, byte[] sector, byte[] now) {
+        for (byte b : sector) {
+            if (b != 0) {
+                return false;
+            }
+        }
+        long hostId = offset / Simulation.LAYOUT.sectorBytes() - 1;
+        return hostId >= 1 && hostId <= Simulation.MAX_HOSTS && !isMarkOfALiveUser(resource, hostId, now);
+    }
+
+    private boolean isMarkOfALiveUser(LeaseName resource, long hostId, byte[] area) {
+        Decoded<DiskBlock> decoded = DiskBlock.decode(area, (int) Simulation.LAYOUT.diskBlockOffset(hostId));
+        if (!(decoded instanceof Decoded.Valid<DiskBlock> valid)
+                || !valid.value().shared()) {
+            return false;
+        }
+        Owner marked = new Owner(hostId, valid.value().sharedGeneration());
+        for (SimMachine machine : sim.machines) {
+            boolean uses = machine.useOf(resource)
+                    .filter(use -> use.owner().equals(marked) && use.mode() == LeaseMode.SHARED)
+                    .isPresent();
+            if (uses && !machine.boot.over) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /**
+     * A write reaches the disk.
+     *
+     * @param issuedNanos boot clock of the writer's machine
+     * @param before what it replaces, the whole area
+     */
+    void lands(
+            SimMachine.Boot boot,
+            Owner writer,
+            Step.Area area,
+            LeaseName resource,
+            long offset,
+            byte[] sector,
+            long issuedNanos,
+            byte[] before) {
+        if (area == Step.Area.LOCKSPACE) {
+            deltaLands(boot, LeaderRecord.at(sector, 0).owner(), issuedNanos);
+        } else if (offset == Simulation.LAYOUT.leaderOffset()) {
+            LeaderRecord.decodeResource(sector, 0, Simulation.LOCKSPACE, resource, 1)
+                    .fold(leader -> leaderLands(resource, leader), (fault, why) -> null);
+        } else if (offset > Simulation.LAYOUT.requestOffset()
+                && offset != Simulation.LAYOUT.diskBlockOffset(writer.hostId())
+                && isMarkOfALiveUser(resource, offset / sector.length - 1, before)) {
+            throw violation(writer + " wipes the shared mark of a live user of " + resource);
+        }
+    }
+
+    /** Two hosts may claim the same id and generation; the one whose claim was last has it. */
+    private void deltaLands(SimMachine.Boot boot, Owner owner, long issuedNanos) {
+        Tenure tenure = tenures.get(owner);
+        if (tenure == null || (tenure.boot != boot && !tenure.joined)) {
+            tenure = new Tenure(boot);
+            tenures.put(owner, tenure);
+        }
+        if (tenure.boot == boot) {
+            tenure.renewedNanos = Math.max(tenure.renewedNanos, issuedNanos);
+        }
+    }
+
+    /** Whoever commits a version commits the same owner: this is what the ballots are for. */
+    private Void leaderLands(LeaseName resource, LeaderRecord leader) {
+        if (leader.lver() > 0) {
+            Owner first = owners.putIfAbsent(new Version(resource, leader.lver()), leader.owner());
+            if (first != null && !first.equals(leader.owner())) {
+                throw violation("version " + leader.lver() + " of " + resource + " was committed for " + first
+                        + " and now for " + leader.owner() + " by " + leader.writer());
+            }
+        }
+        newest.merge(resource, leader.lver(), Math::max);
+        checkHandOver(resource, leader);
+        return null;
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Duration;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.TestReporter;
+
+/** A simulation that finds nothing proves nothing: each of these bugs is put in, and must be found within the build's budget. */
+class PlantedBugsTest {
+    private static final long WITHIN = 4_000;
+    private static final Duration LIMIT = Duration.ofMinutes(3);
+
+    @TestFactory
+    Stream<DynamicTest> itFindsThat(TestReporter reporter) {
+        return Stream.of(Planted.values())
+                .filter(bug -> bug != Planted.NONE)
+                .map(bug -> DynamicTest.dynamicTest(bug.what, () -> {
+                    SimulationRun run = new SimulationRun(1, WITHIN, bug);
+                    run.go(2, LIMIT, progress -> {});
+                    Optional<SimulationRun.Failure> found = run.firstFailure();
+                    assertThat(found)
+                            .as("%s must be found in %d schedules", bug, WITHIN)
+                            .isPresent();
+                    reporter.publishEntry(
+                            bug.name(),
+                            "found after " + found.orElseThrow().seed() + " schedules: "
+                                    + found.orElseThrow().what());
+                }));
+    }
+}

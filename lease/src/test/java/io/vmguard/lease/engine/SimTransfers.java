@@ -74,7 +74,8 @@ final class SimTransfers {
     }
 
     private boolean isReceiving(LeaseName resource, Owner giver) {
-        return membership.inTime()
+        return table.agent.process.alive()
+                && membership.inTime()
                 && table.hold(resource)
                         .filter(hold ->
                                 hold.state == State.RECEIVING && hold.partner().equals(giver))

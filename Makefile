@@ -13,7 +13,7 @@ help:
 	@echo 'make deb     target/vmguard_VERSION_all.deb'
 	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
 	@echo 'make sim     millions of schedules of the lease protocol: SEEDS=1000000 FIRST=1 LIMIT=600 (seconds); SEED=n replays one'
-	@echo 'make bench   start times beside libvirt alone, libvirt-sanlock and virtlockd'
+	@echo 'make bench   the lease engine beside sanlock; start times beside libvirt alone, libvirt-sanlock and virtlockd'
 	@echo 'make fuzz    look for bytes that a decoder cannot take, SECONDS=60 for each; TARGET=pattern for some'
 	@echo 'make format  put the sources into the form that the build asks for'
 	@echo 'make clean'
@@ -53,6 +53,7 @@ sim:
 		$(if $(SEED),replay $(SEED),$(SEEDS) $(FIRST) $(LIMIT))
 
 bench:
+	@test/bench/lease.sh
 	@test/bench/run.sh
 
 fuzz:

@@ -27,7 +27,6 @@ public enum LeaseFault {
     HOST_ID(-231, "no host id of this lockspace"),
     REQUEST_MAGIC(-270, "the request record is none"),
     REQUEST_VERSION(-271, "the request record is of another major version"),
-    REQUEST_OLD(-272, "not the version that can be asked for"),
     REQUEST_LVER(-273, "a later version is asked for already"),
     RESOURCE_INDEX(-274, "a resource index, which vmguard does not use"),
     NO_MEMBERSHIP(-28, "this host is no member of the lockspace now");

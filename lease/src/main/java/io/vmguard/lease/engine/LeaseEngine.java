@@ -447,7 +447,8 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         }
         current.renewalFailed();
         if (result instanceof DeltaRenewal.Result.Lost lost) {
-            loseMembership(current, lost.fault(), lost.why());
+            String path = store.where() + "/" + settings.lockspace();
+            loseMembership(current, lost.fault(), LossSentence.of(path, current.layout, current.owner, lost));
             return false;
         }
         sayLate(((DeltaRenewal.Result.Late) result).why());

@@ -11,6 +11,7 @@ import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.ondisk.LockspaceRules;
 import io.vmguard.lease.ondisk.NoteSector;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -27,6 +28,8 @@ final class AreaDumper {
     private static final int BITMAP_BYTES = 256;
     private static final int NOTE_MAGIC = 0x314E4756; // "VGN1"
     private static final int RULES_MAGIC = 0x314C4756; // "VGL1"
+
+    private static final byte[] ZEROES = new byte[4096];
 
     private final Look look;
     private final LeaseLayout layout;
@@ -102,12 +105,7 @@ final class AreaDumper {
     }
 
     private boolean zero(int offset, int length) {
-        for (int i = offset; i < offset + length; i++) {
-            if (area[i] != 0) {
-                return false;
-            }
-        }
-        return true;
+        return Arrays.equals(area, offset, offset + length, ZEROES, 0, length);
     }
 
     private SectorDump at(int index) {

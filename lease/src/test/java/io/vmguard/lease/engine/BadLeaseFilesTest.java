@@ -295,7 +295,8 @@ class BadLeaseFilesTest {
                     LeaseArea.resource(LeaseLayout.all().get(4), LS, R1, 2000),
                     LeaseFault.GEOMETRY,
                     "sector size 4096");
-            assertRefused(host, LeaseArea.resource(LAYOUT, LS, R1, 3000), LeaseFault.GEOMETRY, "3000 of 2000 hosts");
+            assertRefused(host, LeaseArea.resource(LAYOUT, LS, R1, 2001), LeaseFault.GEOMETRY, "2001 of 2000 hosts");
+            assertRefused(host, LeaseArea.resource(LAYOUT, LS, R1, 0), LeaseFault.NUM_HOSTS, "made for 0 hosts");
             assertRefused(host, index, LeaseFault.RESOURCE_INDEX, "a resource index, which vmguard does not use");
             assertRefused(host, newer, LeaseFault.VERSION, "major version 7");
             assertRefused(host, newerKind, LeaseFault.MAGIC, "magic 0x20240101 is not a resource lease");

@@ -476,7 +476,8 @@ class LeaseEngineTest {
             writeDelta(owner.hostId(), foreign);
 
             Await.until("the loss", Duration.ofSeconds(5), () -> !host.engine.member());
-            host.awaitEvent("lost " + fault);
+            host.awaitEvent(
+                    "lost " + fault + " " + leases.resolve("LS") + " at offset " + LAYOUT.deltaOffset(owner.hostId()));
             assertThat(host.engine.view().state()).isEqualTo(LockspaceView.State.LOST);
             assertThat(host.acquire(new LeaseName("R2")))
                     .isInstanceOfSatisfying(

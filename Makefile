@@ -5,7 +5,7 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test sim deb rpm bench fuzz format clean
+.PHONY: help run test sim deb rpm bench fuzz mutation format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make sim     millions of schedules of the lease protocol: SEEDS=1000000 FIRST=1 LIMIT=600 (seconds); SEED=n replays one'
 	@echo 'make bench   the lease engine beside sanlock; start times beside libvirt alone, libvirt-sanlock and virtlockd'
 	@echo 'make fuzz    look for bytes that a decoder cannot take, SECONDS=60 for each; TARGET=pattern for some'
+	@echo 'make mutation  break the lease format and its machines in small ways: do the tests notice? (ten minutes)'
 	@echo 'make format  put the sources into the form that the build asks for'
 	@echo 'make clean'
 
@@ -58,6 +59,9 @@ bench:
 
 fuzz:
 	@scripts/fuzz.sh $(or $(SECONDS),60) '$(or $(TARGET),.)'
+
+mutation:
+	$(MVN) -Pmutation -pl lease test-compile org.pitest:pitest-maven:mutationCoverage
 
 format:
 	$(MVN) -q spotless:apply

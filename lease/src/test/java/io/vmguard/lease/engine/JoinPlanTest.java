@@ -124,6 +124,14 @@ class JoinPlanTest {
     }
 
     @Test
+    void theFirstAndTheLastIdOfALockspaceCanBeRemembered() {
+        for (long id : new long[] {1, 2000}) {
+            remembered = Optional.of(RememberedHostId.of(WHERE, taken(id)));
+            assertThat(choose()).isEqualTo(plan(id, Entry.OWN_EARLIER_LIFE));
+        }
+    }
+
+    @Test
     void anImpossibleRememberedIdIsForgotten() {
         for (long id : new long[] {0, -1, 2001}) {
             remembered = Optional.of(new RememberedHostId(id, WHERE, "00"));

@@ -104,6 +104,14 @@ class PaxosAcquireTest {
         assertThat(bench.disk.reads()).extracting(MemoryDisk.Read::length).containsExactly(4096, 4096, 4096);
     }
 
+    @Test
+    void theLastHostOfTheLockspaceCanBeAnOwner() {
+        Owner last = new Owner(2000, 1);
+        bench.leader(edit -> edit.owner(last).lver(4).timestamp(500).writer(last, 500))
+                .delta(last, 990);
+        held(acquire(), last);
+    }
+
     @ParameterizedTest
     @CsvSource({"1, true", "2, true", "3, false"})
     void whatThisHostHeldInThisLifeOrAnEarlierOneIsOurs(long generation, boolean ours) {
@@ -410,6 +418,30 @@ class PaxosAcquireTest {
         held(acquire(), THIRD);
     }
 
+    /** Once the version is decided for another, storage that fails afterwards leaves nothing open. */
+    @Test
+    void aVersionThatWentToAnotherIsNotInDoubtBecauseOfWhatFailsLater() {
+        beatenInPhaseTwo();
+        bench.disk.before(6, () -> bench.held(THIRD, 1, 1001));
+        bench.disk.failing(7);
+        failed(acquire(), LeaseFault.IO, false);
+    }
+
+    @Test
+    void aVersionThatIsSeenToBeDecidedOnlyAtTheNextLookIsDecidedAllTheSame() {
+        beatenInPhaseTwo();
+        bench.disk.before(6, () -> bench.held(OTHER, 0, 500));
+        bench.disk.before(7, () -> bench.held(THIRD, 1, 1001));
+        held(acquire(), THIRD);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {3, 5})
+    void theBlockOfTheLastHostCountsInBothPhases(int read) {
+        bench.disk.before(read, () -> bench.block(6, DiskBlock.entering(6006, 1)));
+        assertThat(acquired(acquire()).block().mbal()).isGreaterThan(6006);
+    }
+
     @Test
     void aVersionThatCameAndWentIsTriedAnew() {
         beatenInPhaseTwo();
@@ -605,6 +637,13 @@ class PaxosAcquireTest {
         assertThat(bench.leader().lver()).as("a version was used up").isEqualTo(2);
         assertThat(bench.block(1).released()).isTrue();
         assertThat(bench.block(2)).isEqualTo(mark(OTHER));
+    }
+
+    @Test
+    void aSharerThatWasSeenToRenewIsSaidToLive() {
+        bench.leader(edit -> edit.lver(1)).block(2, mark(OTHER));
+        bench.delta(OTHER, 991).looks(1);
+        assertThat(held(acquire(), OTHER).status()).isEqualTo(HostStatus.LIVE);
     }
 
     @Test

@@ -116,8 +116,13 @@ class PaxosReleaseTest {
         assertThat(release(held)).as(what).isEqualTo(expected);
         assertThat(bench.written()).containsExactly(bench.blockWritten(1, released));
         bench.disk.fresh();
-        boolean known = expected instanceof Result.Released;
-        assertThat(downgrade() instanceof PaxosDowngrade.Result.Shared).isEqualTo(known);
+        PaxosDowngrade.Result downgraded = downgrade();
+        if (expected instanceof Result.NotOurs notOurs) {
+            assertThat(downgraded).isEqualTo(new PaxosDowngrade.Result.Failed(notOurs.fault(), notOurs.why()));
+        } else {
+            assertThat(expected).isInstanceOf(Result.Released.class);
+            assertThat(downgraded).isInstanceOf(PaxosDowngrade.Result.Shared.class);
+        }
         assertThat(bench.leader()).isEqualTo(before);
     }
 

@@ -155,7 +155,7 @@ final class SimTransfers {
     }
 
     void takeBack(Hold hold) {
-        hold.state = State.CONVERTING; // one operation at a time
+        hold.state = State.UNDETERMINED; // one operation at a time, and nobody uses it
         sim.ledger.handOverEnds(hold.resource);
         table.acquireOnDisk(hold, Want.EXCLUSIVE, result -> {
             if (result instanceof PaxosAcquire.Result.Acquired acquired) {

@@ -98,7 +98,12 @@ final class Transfers {
             table.settled(hold);
             answer.complete(new HandOverResult.Kept(kept.fault(), kept.why()));
         } else if (result instanceof PaxosHandOver.Result.NotOurs notOurs) {
-            table.drop(hold);
+            if (begun) {
+                // Given, and perhaps back already: then the leader names us, and we have to let it go.
+                table.undetermined(hold);
+            } else {
+                table.drop(hold);
+            }
             answer.complete(new HandOverResult.NotOurs(notOurs.fault(), notOurs.why()));
         } else {
             PaxosHandOver.Result.Unknown unknown = (PaxosHandOver.Result.Unknown) result;

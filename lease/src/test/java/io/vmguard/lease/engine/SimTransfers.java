@@ -100,7 +100,11 @@ final class SimTransfers {
                 kept(hold);
             } else if (result instanceof PaxosHandOver.Result.NotOurs) {
                 sim.ledger.handOverEnds(hold.resource);
-                table.drop(hold);
+                if (begun) {
+                    table.undetermined(hold);
+                } else {
+                    table.drop(hold);
+                }
             } else {
                 hold.state = State.UNDETERMINED;
                 table.retry(hold, tries, () -> runHandOver(hold, tries + 1));

@@ -2,12 +2,15 @@
 package io.vmguard.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
 
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -36,7 +39,7 @@ class MainTest {
         assertThat(run("--help")).isZero();
         assertThat(out.toString())
                 .startsWith("Usage: vmguard")
-                .contains("  agent ", "  status ", "  explain ", "  hosts ", "  lease ")
+                .contains("  agent ", "  status ", "  explain ", "  whohas ", "  hosts ", "  lease ")
                 .contains("One disk, one writer");
     }
 
@@ -52,6 +55,7 @@ class MainTest {
                 "agent",
                 "status",
                 "explain",
+                "whohas",
                 "hosts",
                 "lease init",
                 "lease list",
@@ -63,6 +67,25 @@ class MainTest {
     void everyCommandHasHelpWithItsExitCodes(String command) {
         assertThat(run((command + " --help").split(" "))).isZero();
         assertThat(out.toString()).startsWith("Usage: vmguard " + command).contains("Exit codes:");
+    }
+
+    @Test
+    void aThousandDomainsAreExplainedInFiveSeconds(@TempDir Path dir) throws IOException {
+        List<String> arguments = new ArrayList<>(List.of("explain", "--config", dir + "/none.yaml"));
+        for (int i = 0; i < 1000; i++) {
+            Path file = dir.resolve(i + ".xml");
+            Files.writeString(
+                    file,
+                    "<domain type='kvm'><name>vm" + i + "</name><devices><disk type='file'><source file='" + file
+                            + "'/><target dev='vda'/></disk><disk type='network'><source protocol='rbd' name='rbd/vm"
+                            + i
+                            + "'/><target dev='vdb'/></disk></devices></domain>");
+            arguments.add(file.toString());
+        }
+        assertTimeout(
+                Duration.ofSeconds(5),
+                () -> assertThat(run(arguments.toArray(String[]::new))).isZero());
+        assertThat(out.toString()).contains("vm999");
     }
 
     @Test

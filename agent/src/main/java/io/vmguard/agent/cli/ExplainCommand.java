@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.cli;
 
+import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.derive.DomainLeases;
@@ -11,23 +12,27 @@ import io.vmguard.agent.domain.DomainXmlException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /**
- * Says which leases the domains in some files would take, and why, from the XML alone.
+ * Says which leases the domains in some files would take on this host, and why.
  *
  * <p>Exit code 0 if every file could be judged, also if a start would be refused; 2 if one could not, with a line
  * {@code vmguard: FILE:LINE:COLUMN: reason} on stderr for each; the others are still printed.
@@ -46,6 +51,8 @@ public final class ExplainCommand implements Callable<Integer> {
 
     private final InputStream stdin;
     private final Function<AgentConfig, DomainLeases> leases;
+    private final LeaseTools tools;
+    private final Path statusDirectory;
 
     @Spec
     private CommandSpec spec;
@@ -56,15 +63,30 @@ public final class ExplainCommand implements Callable<Integer> {
     @Mixin
     private OutputOption output = new OutputOption();
 
+    @Option(
+            names = "--on",
+            paramLabel = "NAME",
+            description = "A domain that runs on this host, by what libvirt has written of it; needs root.")
+    private List<String> running = List.of();
+
+    @Option(
+            names = "--who",
+            description = "Show the present holder of each lease too; reads the lease directory as root.")
+    private boolean who;
+
     @Parameters(paramLabel = "FILE", arity = "0..*", description = "Domain XML files; - or none for standard input.")
     private List<String> files = List.of();
 
     /**
      * @param stdin what {@code -} reads; not closed
      * @param leases what domains need on this host with these settings; without libvirt
+     * @param statusDirectory where libvirt keeps the status of running domains
      */
     @SuppressWarnings("NullAway.Init") // picocli sets the spec before it calls.
-    public ExplainCommand(InputStream stdin, Function<AgentConfig, DomainLeases> leases) {
+    public ExplainCommand(
+            InputStream stdin, Function<AgentConfig, DomainLeases> leases, LeaseTools tools, Path statusDirectory) {
+        this.tools = tools;
+        this.statusDirectory = statusDirectory;
         this.stdin = stdin;
         this.leases = leases;
     }
@@ -72,25 +94,46 @@ public final class ExplainCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
-        DomainLeases onThisHost;
+        int worst = ExitCode.OK;
         try {
-            onThisHost = leases.apply(agent.config());
+            AgentConfig config = agent.config();
+            DomainLeases onThisHost = leases.apply(config);
+            LeaseHolders holders = who
+                    ? new LeaseHolders(tools, new Place(config, config.leaseDir(), config.lockspace(), agent.socket()))
+                    : null;
+            for (String file : asked()) {
+                worst = Math.max(worst, explain(file, onThisHost, holders, out));
+            }
         } catch (ConfigException e) {
             e.problems().forEach(this::complain);
             return ExitCode.USAGE;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return complain("interrupted");
+        } catch (IOException e) {
+            return complain(String.valueOf(e.getMessage()));
+        } catch (UncheckedIOException e) {
+            return complain(String.valueOf(e.getCause().getMessage()));
+        } finally {
+            out.flush();
         }
-        int worst = ExitCode.OK;
-        for (String file : files.isEmpty() ? List.of(STDIN) : files) {
-            worst = Math.max(worst, explain(file, onThisHost, out));
-        }
-        out.flush();
         return worst;
     }
 
-    private int explain(String file, DomainLeases onThisHost, PrintWriter out) {
+    private List<String> asked() {
+        List<String> asked = new ArrayList<>();
+        for (String name : running) {
+            // A name with a slash would be another file.
+            asked.add(statusDirectory.resolve(name.replace('/', '_') + ".xml").toString());
+        }
+        asked.addAll(files);
+        return asked.isEmpty() ? List.of(STDIN) : asked;
+    }
+
+    private int explain(String file, DomainLeases onThisHost, @Nullable LeaseHolders holders, PrintWriter out) {
         try {
             DomainSpec domain = parse(file);
-            Explanation explanation = new Explanation(file, domain, onThisHost.derive(domain));
+            Explanation explanation = new Explanation(file, domain, onThisHost.derive(domain), holders);
             out.print(output.isJson() ? explanation.json() : explanation.text());
             return ExitCode.OK;
         } catch (DomainXmlException e) {

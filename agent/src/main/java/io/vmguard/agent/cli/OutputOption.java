@@ -3,7 +3,9 @@ package io.vmguard.agent.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** How a result is printed: a mixin of commands. */
@@ -30,6 +32,11 @@ final class OutputOption {
 
     boolean isJson() {
         return json || format == Format.json;
+    }
+
+    /** A record as part of a document; null gives JSON's null. */
+    static JsonNode tree(@Nullable Object part) {
+        return JSON.valueToTree(part);
     }
 
     /** One document on one line. */

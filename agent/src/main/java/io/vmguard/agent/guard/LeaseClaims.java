@@ -112,11 +112,10 @@ final class LeaseClaims {
         Optional<StartAnswer> taken = Optional.empty();
         Optional<StartAnswer> unknown = Optional.empty();
         Optional<Owner> self = state.lockspace.view().owner();
-        for (Map.Entry<LeaseName, AcquireResult> entry : run.refused.entrySet()) {
-            String label = Objects.requireNonNull(run.wanted.get(entry.getKey()))
-                    .note()
-                    .disk();
-            AcquireResult result = entry.getValue();
+        // By the disks' order, not by that of the answers: a disk's own name comes before the other names that it has.
+        for (Map.Entry<LeaseName, Run.Wanted> entry : run.wanted.entrySet()) {
+            AcquireResult result = run.refused.get(entry.getKey());
+            String label = entry.getValue().note().disk();
             if (result instanceof AcquireResult.HeldBy held && taken.isEmpty()) {
                 taken = Optional.of(new StartAnswer.Refused(Sentences.heldBy(label, held, self)));
             } else if (result instanceof AcquireResult.CannotTell cannot && unknown.isEmpty()) {

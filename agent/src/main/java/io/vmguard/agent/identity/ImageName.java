@@ -23,7 +23,7 @@ import java.util.regex.Pattern;
 public final class ImageName {
 
     /** As in QEMU: a word before a colon that comes before any slash. */
-    private static final Pattern PROTOCOL = Pattern.compile("([a-zA-Z0-9+.-]+):(.*)", Pattern.DOTALL);
+    private static final Pattern PROTOCOL = Pattern.compile("([a-zA-Z0-9_+.-]+):(.*)", Pattern.DOTALL);
 
     private static final Pattern URI = Pattern.compile(
             "//(?:[^/@]*@)?(\\[[^\\]]*\\]|[^/:?]*)(?::([0-9]+))?(?:/([^?]*))?(?:\\?(.*))?", Pattern.DOTALL);

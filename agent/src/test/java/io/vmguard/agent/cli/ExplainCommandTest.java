@@ -87,9 +87,9 @@ class ExplainCommandTest {
         assertThat(run(ONE_RBD_DISK)).isZero();
         assertThat(out).hasToString("""
                 -: domain demo1 (6f1c1c1e-0f0e-4a54-9c55-0d6a4f0f9a01)
-                  TARGET  LEASE      ON DISK                                       WHAT
-                  vda     exclusive  rbd-746858f073523546f745135cf50b4e21edac40f0  rbd:rbd/vm1
-                  hdc     none       -                                             read-only
+                  TARGET  LEASE      FOR   ON DISK                                       WHAT
+                  vda     exclusive  disk  rbd-746858f073523546f745135cf50b4e21edac40f0  rbd:rbd/vm1
+                  hdc     none       -     -                                             read-only
                 """);
     }
 
@@ -151,7 +151,8 @@ class ExplainCommandTest {
 
     private int run(String stdin, String... arguments) {
         InputStream in = new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8));
-        return new CommandLine(new ExplainCommand(in, config -> LeaseDeriver.byName(NO_LIBVIRT)))
+        return new CommandLine(
+                        new ExplainCommand(in, config -> LeaseDeriver.byName(NO_LIBVIRT), TestTools.tools(), dir))
                 .setOut(new PrintWriter(out))
                 .setErr(new PrintWriter(err))
                 .execute(arguments);

@@ -18,11 +18,12 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
 fi
 export SOURCE_DATE_EPOCH
 
-# Puts what is installed into directory $1: bin/, lib/, jna/, etc/, qemu-hook. Modes are set, not copied: they must not
+# Puts what is installed into directory $1: bin/, libexec/, lib/, jna/, etc/, qemu-hook. Modes are set, not copied: they must not
 # depend on the umask of who checked out.
 stage_files() {
-    mkdir -p "$1/bin" "$1/lib" "$1/jna" "$1/etc"
+    mkdir -p "$1/bin" "$1/libexec" "$1/lib" "$1/jna" "$1/etc"
     install -m 0755 "$root/packaging/common/vmguard" "$1/bin/vmguard"
+    install -m 0755 "$root/packaging/common/deadman" "$1/libexec/deadman"
     install -m 0644 "$root/packaging/common/vmguard.yaml" "$1/etc/vmguard.yaml"
     # Not executable here: only the copy that the package puts into libvirt's directory is a hook.
     install -m 0644 "$root/libvirt-hooks/qemu" "$1/qemu-hook"

@@ -22,6 +22,7 @@ mkdir -p "$stage"
 cp -R "$root/packaging/deb/debian" "$stage/debian"
 chmod -R u=rwX,go=rX "$stage/debian"
 install -m 0644 "$root/packaging/common/vmguard.service" "$stage/debian/vmguard.service"
+install -m 0644 "$root/packaging/common/vmguard-deadman.service" "$stage/debian/vmguard.vmguard-deadman.service"
 install -m 0644 "$root/packaging/common/vmguard.tmpfiles" "$stage/debian/vmguard.tmpfiles"
 stage_files "$stage/files"
 

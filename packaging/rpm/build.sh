@@ -24,6 +24,7 @@ rm -rf "$top"
 mkdir -p "$stage" "$top/SOURCES"
 stage_files "$stage/files"
 install -m 0644 "$root/packaging/common/vmguard.service" "$root/packaging/common/vmguard.tmpfiles" \
+    "$root/packaging/common/vmguard-deadman.service" \
     "$root/LICENSE" "$stage/"
 # Debian's list of what is in here and by whom, but for its pointer to Debian's copy of the licence.
 sed -e 's|^ On Debian systems the full text of the License is in$| The full text is in the file LICENSE|' \

@@ -2,6 +2,8 @@
 package io.vmguard.agent;
 
 import io.vmguard.agent.config.AgentConfig;
+import io.vmguard.agent.deadman.Deadman;
+import io.vmguard.agent.deadman.ListedProcess;
 import io.vmguard.agent.derive.BoundedLeases;
 import io.vmguard.agent.derive.DeriverSettings;
 import io.vmguard.agent.derive.DomainLeases;
@@ -10,8 +12,10 @@ import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
+import io.vmguard.agent.guard.DomainView;
 import io.vmguard.agent.guard.GuardSettings;
 import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
+import io.vmguard.agent.guard.GuardView;
 import io.vmguard.agent.hook.AgentClient;
 import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
@@ -20,6 +24,8 @@ import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
 import io.vmguard.agent.hypervisor.statusfile.StatusFiles;
 import io.vmguard.agent.identity.linux.LinuxStorage;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
+import io.vmguard.agent.process.linux.LockedMemory;
+import io.vmguard.agent.systemd.KeepAlive;
 import io.vmguard.agent.systemd.KeptDescriptors;
 import io.vmguard.agent.systemd.ReadinessSocket;
 import io.vmguard.agent.upkeep.AuditLog;
@@ -41,16 +47,21 @@ import io.vmguard.lease.engine.LeaseEngine;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -91,6 +102,11 @@ final class AgentDaemon implements AutoCloseable {
     private final DomainGuard guard;
     private final StatusFiles statusFiles;
     private final HookServer server;
+    /** Empty in mode observe, which kills nothing. */
+    private final Optional<Deadman> deadman;
+
+    private final FenceTimes times;
+    private final KeepAlive keepAlive;
     private final CountDownLatch stopped = new CountDownLatch(1);
 
     /**
@@ -156,7 +172,16 @@ final class AgentDaemon implements AutoCloseable {
                 guard.noStatus(name);
             }
         });
-        StatusSource status = new StatusSource(config, identity, engine, hypervisor, guard, times, watchdog, clock);
+        this.times = times;
+        this.deadman = observe ? Optional.empty() : Optional.of(deadman(identity, clock));
+        if (observe) {
+            Deadman.withdraw(config.runtimeDir(), settings.lockspace());
+        }
+        relay.deadman = deadman;
+        this.keepAlive =
+                new KeepAlive(readiness, System.getenv(), new Progress(engine, guard, settings.timeouts(), clock));
+        StatusSource status =
+                new StatusSource(config, identity, engine, hypervisor, guard, deadman, times, watchdog, clock);
         Upkeep upkeep = new Upkeep(
                 engine,
                 engine,
@@ -190,6 +215,37 @@ final class AgentDaemon implements AutoCloseable {
         return pool;
     }
 
+    private Deadman deadman(HostIdentity identity, LeaseClock clock) {
+        return new Deadman(
+                config.runtimeDir(),
+                new LeaseName(config.lockspace()),
+                identity.bootId(),
+                ProcessHandle.current().pid(),
+                times,
+                clock,
+                process -> processes.mayBeThere(process.pid(), process.startTicks()),
+                () -> orders(guard.view()));
+    }
+
+    /** Whose QEMU must not outlive the membership, and whose may: paused without its leases, or ignored by permission. */
+    private static Deadman.Orders orders(GuardView view) {
+        Map<Boolean, List<ListedProcess>> byMayStay = view.domains().stream()
+                .filter(domain -> domain.pid().isPresent() && domain.startTicks() > 0)
+                .filter(domain -> domain.holdsAny() || mayStay(domain))
+                .collect(Collectors.partitioningBy(
+                        AgentDaemon::mayStay, Collectors.mapping(AgentDaemon::listed, Collectors.toList())));
+        return new Deadman.Orders(byMayStay.get(false), byMayStay.get(true));
+    }
+
+    private static boolean mayStay(DomainView domain) {
+        return domain.state().equals("paused") || domain.onLockFailure().equals("ignore");
+    }
+
+    private static ListedProcess listed(DomainView domain) {
+        return new ListedProcess(
+                domain.pid().orElseThrow(), domain.startTicks(), UUID.fromString(domain.uuid()), domain.name());
+    }
+
     private static ThreadPoolExecutor threads(int count, String name) {
         ThreadPoolExecutor pool =
                 new ThreadPoolExecutor(count, count, 30, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), task -> {
@@ -208,7 +264,10 @@ final class AgentDaemon implements AutoCloseable {
             throw new IOException("another vmguard agent answers on " + config.socket() + ": stop that one first");
         }
         watchdog.start();
+        LockedMemory.lock()
+                .ifPresent(why -> LOG.info("its memory may be swapped out, which can hold the agent up: {}", why));
         guard.start();
+        deadman.ifPresent(Deadman::start);
         server.start();
         LOG.info(
                 "vmguard {} listens on {}; lease directory {}, mode {}",
@@ -218,6 +277,7 @@ final class AgentDaemon implements AutoCloseable {
                 config.mode().name().toLowerCase(java.util.Locale.ROOT));
         readiness.status("joining lockspace " + config.lockspace());
         engine.join();
+        keepAlive.start();
         hypervisor.start(guard);
         statusFiles.start();
     }
@@ -246,11 +306,12 @@ final class AgentDaemon implements AutoCloseable {
         hypervisor.close();
         if (running > 0) {
             LOG.warn(
-                    "stopping with {} leases in use: their domains run on. Other hosts may take the leases {} s after the last "
-                            + "renewal; start the agent again within {} s to keep them",
+                    "stopping with {} leases in use. Start the agent again within {} s of the last renewal to keep them: the deadman "
+                            + "kills their domains {} s after it, for other hosts may take the leases after {} s",
                     running,
-                    engine.timeouts().hostDead().toSeconds(),
-                    engine.timeouts().renewalFailed().toSeconds());
+                    engine.timeouts().renewalFailed().toSeconds(),
+                    times.deadmanKills().toSeconds(),
+                    times.hostDead().toSeconds());
         }
         if (engine.member() && engine.view().held().isEmpty()) {
             watchdog.disarm(); // the guard may have ended before it came to say so
@@ -262,6 +323,8 @@ final class AgentDaemon implements AutoCloseable {
         storageLooks.shutdownNow();
         processes.close();
         LOG.info("stopped");
+        keepAlive.close();
+        deadman.ifPresent(Deadman::close);
         stopped.countDown();
     }
 
@@ -269,6 +332,8 @@ final class AgentDaemon implements AutoCloseable {
     private final class Relay implements LockspaceListener {
         @SuppressWarnings("NullAway.Init") // set before the engine joins
         private volatile DomainGuard guard;
+
+        private volatile Optional<Deadman> deadman = Optional.empty();
 
         @Override
         public void joined(Owner owner, boolean resumed) {
@@ -288,6 +353,7 @@ final class AgentDaemon implements AutoCloseable {
 
         @Override
         public void renewed(Renewal renewal) {
+            deadman.ifPresent(other -> other.renewed(renewal));
             watchdog.renewed(renewal);
             guard.renewed(renewal);
         }

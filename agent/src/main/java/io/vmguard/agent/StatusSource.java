@@ -2,6 +2,7 @@
 package io.vmguard.agent;
 
 import io.vmguard.agent.config.AgentConfig;
+import io.vmguard.agent.deadman.Deadman;
 import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.DomainView;
@@ -36,6 +37,7 @@ final class StatusSource implements Supplier<StatusReport> {
     private final DomainGuard guard;
     private final FenceTimes times;
     private final Watchdog watchdog;
+    private final Optional<Deadman> deadman;
     private final LeaseClock clock;
     private final long startedNanos;
 
@@ -45,6 +47,7 @@ final class StatusSource implements Supplier<StatusReport> {
             Lockspace lockspace,
             Hypervisor hypervisor,
             DomainGuard guard,
+            Optional<Deadman> deadman,
             FenceTimes times,
             Watchdog watchdog,
             LeaseClock clock) {
@@ -55,6 +58,7 @@ final class StatusSource implements Supplier<StatusReport> {
         this.guard = guard;
         this.times = times;
         this.watchdog = watchdog;
+        this.deadman = deadman;
         this.clock = clock;
         this.startedNanos = clock.bootNanos();
     }
@@ -175,6 +179,7 @@ final class StatusSource implements Supplier<StatusReport> {
         if (!view.undetermined().isEmpty()) {
             warnings.add(view.undetermined().size() + " leases are not known to be given back yet");
         }
+        deadman.ifPresent(other -> warnings.addAll(other.view().problems()));
         watchdogWarning(reset).ifPresent(warnings::add);
         return warnings;
     }

@@ -47,6 +47,7 @@ class LayersTest {
                 "process.linux      | process",
                 "systemd            |",
                 "fence              | lease",
+                "deadman            | fence lease lease.time",
                 "status             | derive",
                 "watchdog           | lease lease.time",
                 "watchdog.linux     | watchdog lease lease.time",

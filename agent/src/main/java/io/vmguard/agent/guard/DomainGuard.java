@@ -68,6 +68,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private final Fencing fencing;
     private final Pauses pauses;
     private final Restarts restarts;
+    private volatile long tickedNanos;
     private volatile GuardView view = new GuardView(List.of(), 0, 0);
 
     /**
@@ -162,6 +163,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         reconciliation.listWhenDue(nowNanos);
         arming.follow();
         publish();
+        tickedNanos = nowNanos;
     }
 
     private void last() {
@@ -315,6 +317,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     // ---- status
 
+    /** Boot clock: when the guard last went through all its runs, which it does many times a second. 0: never. Any thread. */
+    public long tickedNanos() {
+        return tickedNanos;
+    }
+
     /** A moment ago. Any thread. */
     public GuardView view() {
         return view;
@@ -335,9 +342,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                         run.holds(entry.getKey()),
                         entry.getValue().note().sinceEpochSeconds()))
                 .toList();
-        Optional<Integer> pid = Optional.ofNullable(run.process).map(GuardedProcess::pid);
+        GuardedProcess process = run.process;
+        Optional<Integer> pid = Optional.ofNullable(process).map(GuardedProcess::pid);
+        long startTicks = process == null ? 0 : process.startTicks();
         String wish = losses.effective(run).name().toLowerCase(Locale.ROOT);
-        return new DomainView(run.name, run.uuid.toString(), state, pid, leases, wish, run.problems);
+        return new DomainView(run.name, run.uuid.toString(), state, pid, startTicks, leases, wish, run.problems);
     }
 
     /** Answers every start and ends the guard's thread. Domains run on; their leases are the engine's to keep. */

@@ -10,6 +10,7 @@ import java.util.Optional;
  * @param state starting, running, stopping because a lease is lost, paused because one is
  * @param pid of its QEMU once known
  * @param onLockFailure what happens to it when a lease is lost, in libvirt's word
+ * @param startTicks when that was started, as {@code /proc/PID/stat} counts; 0 if that is not known
  * @param problems why it is not fully protected; empty if it is
  */
 public record DomainView(
@@ -17,9 +18,14 @@ public record DomainView(
         String uuid,
         String state,
         Optional<Integer> pid,
+        long startTicks,
         List<LeaseView> leases,
         String onLockFailure,
         List<String> problems) {
+    /** Whether it must not run on without the membership. */
+    public boolean holdsAny() {
+        return leases.stream().anyMatch(LeaseView::held);
+    }
 
     /**
      * @param since when it was taken, epoch seconds

@@ -39,6 +39,11 @@ public final class ReadinessSocket {
         socket.send("STATUS=" + text.replaceAll("\\R", " "));
     }
 
+    /** It makes progress; see {@link KeepAlive}. */
+    void alive() {
+        socket.send("WATCHDOG=1");
+    }
+
     /** The service is on its way down. */
     public void stopping() {
         socket.send("STOPPING=1");

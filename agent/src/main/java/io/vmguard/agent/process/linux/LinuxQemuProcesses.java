@@ -37,11 +37,13 @@ public final class LinuxQemuProcesses implements QemuProcesses {
 
     private final ProcessWatch watch;
     private final ProcessSearch search;
+    private final ProcFs processTable;
     private final ThreadPoolExecutor lookups;
 
-    private LinuxQemuProcesses(ProcessWatch watch, ProcessSearch search) {
+    private LinuxQemuProcesses(ProcessWatch watch, ProcessSearch search, ProcFs processTable) {
         this.watch = watch;
         this.search = search;
+        this.processTable = processTable;
         this.lookups =
                 new ThreadPoolExecutor(0, MAX_LOOKUPS, IDLE_SECONDS, TimeUnit.SECONDS, new SynchronousQueue<>(), r -> {
                     Thread thread = new Thread(r, "process-lookup");
@@ -64,7 +66,8 @@ public final class LinuxQemuProcesses implements QemuProcesses {
     static LinuxQemuProcesses start(Path pidDirectory, Path proc) throws IOException {
         Libc libc = Libc.load();
         ProcessWatch watch = ProcessWatch.start(libc);
-        return new LinuxQemuProcesses(watch, new ProcessSearch(pidDirectory, new ProcFs(proc), libc, watch));
+        ProcFs processTable = new ProcFs(proc);
+        return new LinuxQemuProcesses(watch, new ProcessSearch(pidDirectory, processTable, libc, watch), processTable);
     }
 
     @Override
@@ -88,6 +91,14 @@ public final class LinuxQemuProcesses implements QemuProcesses {
         } catch (ExecutionException e) {
             throw new IllegalStateException("lookup of the process of domain " + domainName, e.getCause());
         }
+    }
+
+    /**
+     * Whether the process that had this pid and start time has not been proved gone. One read of the process table, which waits for
+     * no other process.
+     */
+    public boolean mayBeThere(int pid, long startTicks) {
+        return processTable.mayBeThere(pid, startTicks);
     }
 
     @Override

@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -126,6 +127,17 @@ final class ProcFs {
             return name == null ? "" : name.toString();
         } catch (IOException e) {
             return "";
+        }
+    }
+
+    /** Whether it has this pid still, or that cannot be told. */
+    boolean mayBeThere(int pid, long startTicks) {
+        try {
+            return status(pid).map(Status::startTicks).orElse(startTicks) == startTicks;
+        } catch (NoSuchFileException e) {
+            return false;
+        } catch (IOException e) {
+            return Files.exists(root.resolve(Integer.toString(pid)));
         }
     }
 

@@ -17,7 +17,7 @@ cd "$root"
 result=$root/test/target/lease-benchmark.txt
 rm -f "$result"
 log=$(mktemp)
-mvn -o -q -B -ntp verify -pl lease,test -Dspotless.check.skip -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
+mvn -q -B -ntp verify -pl lease,test -Dspotless.check.skip -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
     -Dit.test=LeaseBenchmark >"$log" 2>&1 || {
     cat "$log" >&2
     exit 1

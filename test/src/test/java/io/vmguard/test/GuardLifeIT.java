@@ -164,7 +164,7 @@ class GuardLifeIT {
     // ---- domains without their leases
 
     @Test
-    void aDomainFoundOnADiskOfAnotherHostIsReportedOrDestroyed() {
+    void aDomainFoundOnADiskOfAnotherHostIsPausedOrDestroyed() {
         String disk = HOSTS.disk("twice");
         anchor(b);
         create(a, "rightful", disk).mustSucceed();
@@ -182,6 +182,10 @@ class GuardLifeIT {
                 .contains("domain stray is not fully protected");
         assertThat(b.host.journal("vmguard")).contains("RUNS UNPROTECTED").contains(problem);
         assertThat(qemu(b, "stray")).isEqualTo(pid);
+        Eventually.await(
+                "stray to be paused",
+                SOON,
+                () -> b.host.virsh("domstate", "stray").stdout().contains("paused"));
 
         b.host.sh("echo 'on_unprotected: destroy' >> /etc/vmguard/vmguard.yaml; systemctl restart vmguard")
                 .mustSucceed();

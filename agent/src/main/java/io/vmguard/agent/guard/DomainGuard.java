@@ -93,11 +93,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         this.state = new GuardState(settings, lockspace, clock, loop);
         this.arming = new Arming(state, watchdog);
         this.claims = new LeaseClaims(state, this::decide);
-        this.endings = new Endings(state, processes, claims, this::afterEnd);
+        this.endings = new Endings(state, processes, claims, this::afterEnd, this::known);
         this.pauses = new Pauses(state, hypervisor, claims, this::afterHalt, this::kill);
         this.fencing = new Fencing(state, hypervisor, pauses);
         this.restarts = new Restarts(state, hypervisor);
-        this.reconciliation = new Reconciliation(state, hypervisor, activeDomains, claims, this::doom);
+        this.reconciliation = new Reconciliation(state, hypervisor, activeDomains, claims, this::doom, this::known);
         this.starts = new Starts(state, claims, endings, reconciliation, arming);
         this.losses = new Losses(state, claims, starts, fencing);
     }
@@ -136,6 +136,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     /** It must go, though none of its leases is lost. */
     private void doom(Run run) {
         fencing.begin(run, Wish.POWEROFF, state.clock.bootNanos());
+    }
+
+    /** Its process is in hand, or its XML has been seen. */
+    private void known(Run run) {
+        pauses.adopt(run);
     }
 
     private void kill(Run run) {

@@ -27,13 +27,23 @@ final class Endings {
     private final QemuProcesses processes;
     private final LeaseClaims claims;
     private final Consumer<Run> afterEnd;
+    private final Consumer<Run> foundOne;
 
-    /** @param afterEnd called when a run has ended and its leases are on their way back */
-    Endings(GuardState state, QemuProcesses processes, LeaseClaims claims, Consumer<Run> afterEnd) {
+    /**
+     * @param afterEnd called when a run has ended and its leases are on their way back
+     * @param foundOne called when the process of a run is in hand
+     */
+    Endings(
+            GuardState state,
+            QemuProcesses processes,
+            LeaseClaims claims,
+            Consumer<Run> afterEnd,
+            Consumer<Run> foundOne) {
         this.state = state;
         this.processes = processes;
         this.claims = claims;
         this.afterEnd = afterEnd;
+        this.foundOne = foundOne;
     }
 
     void hintEnd(UUID uuid) {
@@ -70,13 +80,15 @@ final class Endings {
         long askedNanos = state.clock.bootNanos();
         state.loop.lookUp(
                 () -> {
-                    Lookup found = processes.find(run.name, run.uuid);
-                    state.loop.tell(() -> onLookup(run, found, askedNanos));
+                    Lookup lookup = processes.find(run.name, run.uuid);
+                    boolean stopped = lookup instanceof Lookup.Found found
+                            && found.process().isStopped();
+                    state.loop.tell(() -> onLookup(run, lookup, stopped, askedNanos));
                 },
-                () -> onLookup(run, new Lookup.CannotTell("internal error"), askedNanos));
+                () -> onLookup(run, new Lookup.CannotTell("internal error"), false, askedNanos));
     }
 
-    private void onLookup(Run run, Lookup lookup, long askedNanos) {
+    private void onLookup(Run run, Lookup lookup, boolean stopped, long askedNanos) {
         run.lookupUnderWay = false;
         long nowNanos = state.clock.bootNanos();
         boolean early = nowNanos - run.mayRunSinceNanos < EARLY_NANOS;
@@ -88,6 +100,8 @@ final class Endings {
             }
             run.process = found.process();
             run.phase = Phase.RUNNING;
+            run.foundStopped = stopped;
+            foundOne.accept(run);
             LOG.info("{} runs as pid {}", run, found.process().pid());
             boolean xmlMissing = run.onLockFailure.action() == OnLockFailure.Action.RESTART && run.xml == null;
             if (xmlMissing || !run.conflicts.isEmpty()) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
+import io.vmguard.agent.domain.OnLockFailure;
 import io.vmguard.agent.fence.FencePolicy.Progress;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.SuspendResult;
@@ -99,6 +100,29 @@ final class Pauses {
         return state.runs.get(run.uuid) != run || !run.doomed || run.destroyAsked || run.killed;
     }
 
+    /**
+     * A domain that wants to be paused was found stopped: an earlier agent did that, most likely, and in which lease versions nobody knows
+     * any more. Not for what was stopped when nobody guarded this host yet.
+     */
+    void adopt(Run run) {
+        GuardedProcess process = run.process;
+        if (process == null
+                || !run.foundStopped
+                || run.halted
+                || run.doomed
+                || run.onLockFailure.action() != OnLockFailure.Action.PAUSE
+                || process.startedNanos() < state.settings.guardedSinceNanos()) {
+            return;
+        }
+        run.halted = true;
+        run.orphaned = true;
+        run.stopSent = true;
+        run.nextLookNanos = state.clock.bootNanos();
+        run.conflicts = List.of(Sentences.orphaned(run.name));
+        run.problems = run.conflicts;
+        LOG.error("{}: {}", run, Sentences.orphaned(run.name));
+    }
+
     // ---- while it lasts
 
     /** Sees whether a run is stopped yet, or still. */
@@ -162,6 +186,9 @@ final class Pauses {
             return; // lost again; the news is on its way
         }
         run.leasesLost = false;
+        if (run.orphaned) {
+            return; // whether somebody had its disk meanwhile will not be known any more
+        }
         if (run.overtaken) {
             LOG.error("{} was paused while another host owned a disk of it; what it knows of it is wrong: killed", run);
             kill.accept(run);

@@ -37,21 +37,27 @@ final class Reconciliation {
     private final ActiveDomains activeDomains;
     private final LeaseClaims claims;
     private final Consumer<Run> doom;
+    private final Consumer<Run> known;
     private boolean listUnderWay;
     private long nextListNanos;
 
-    /** @param doom stops a run that must not go on */
+    /**
+     * @param doom stops a run that must not go on
+     * @param known called when the live XML of a run has been seen
+     */
     Reconciliation(
             GuardState state,
             Hypervisor hypervisor,
             ActiveDomains activeDomains,
             LeaseClaims claims,
-            Consumer<Run> doom) {
+            Consumer<Run> doom,
+            Consumer<Run> known) {
         this.state = state;
         this.hypervisor = hypervisor;
         this.activeDomains = activeDomains;
         this.claims = claims;
         this.doom = doom;
+        this.known = known;
     }
 
     /** Asks libvirt if somebody wants it or it is time to. */
@@ -130,6 +136,7 @@ final class Reconciliation {
         }
         run.onLockFailure = domain.onLockFailure();
         run.standing = standing(run);
+        known.accept(run);
         if (run.onLockFailure.action() == Action.RESTART) {
             run.xml = domain.xml();
         }

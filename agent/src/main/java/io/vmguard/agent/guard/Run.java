@@ -114,6 +114,10 @@ final class Run {
 
     /** It has lost its leases and is proved to write no more until it is let go on. */
     boolean halted;
+    /** An earlier agent has halted it, and nobody knows in which lease versions. */
+    boolean orphaned;
+    /** Its process was stopped by a signal when it was found. */
+    boolean foundStopped;
     /** While it was halted, somebody else may have had a lease of it. */
     boolean overtaken;
 

@@ -91,6 +91,13 @@ final class Sentences {
                 + " again and no other host had them meanwhile; whoever lets it go on before has it killed.";
     }
 
+    /** Said of such a domain when its agent has gone. */
+    static String orphaned(String domain) {
+        return OneLine.of(domain)
+                + " was stopped (SIGSTOP) before this agent began, and whether another host had its disks since"
+                + " cannot be told. End it: virsh destroy. Whoever lets it go on has it killed.";
+    }
+
     static String ignores(String domain) {
         return OneLine.of(domain)
                 + " has on_lockfailure ignore: it is not stopped when its leases are lost, and two hosts may"

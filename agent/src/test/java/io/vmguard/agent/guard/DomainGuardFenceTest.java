@@ -259,6 +259,24 @@ class DomainGuardFenceTest {
         assertThat(qemu.alive()).isTrue();
     }
 
+    @Test
+    void aNewAgentLetsNobodyGoOnWhomAnEarlierOneHasPaused() {
+        FakeProcess qemu = pausedForCertain();
+        GuardBench next = bench.afterCrash();
+        next.joined();
+        next.guard.connected();
+        next.pass(Duration.ofMinutes(2));
+        assertThat(qemu.alive()).isTrue();
+        assertThat(next.view(PAUSED).orElseThrow().problems())
+                .anyMatch(problem -> problem.contains("was stopped (SIGSTOP) before this agent began"));
+        qemu.proceedByOthers();
+        next.pass(Duration.ofSeconds(2));
+        assertThat(qemu.alive()).isFalse();
+        next.inactive(PAUSED);
+        next.pass(Duration.ofSeconds(2));
+        assertThat(next.lockspace.held()).isEmpty();
+    }
+
     private FakeProcess pausedForCertain() {
         FakeProcess qemu = bench.run(PAUSED);
         bench.lockspace.lose();

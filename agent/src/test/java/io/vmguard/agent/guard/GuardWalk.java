@@ -3,6 +3,7 @@ package io.vmguard.agent.guard;
 
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.KillResult;
+import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
 import io.vmguard.agent.testing.TestDomain;
@@ -42,6 +43,9 @@ final class GuardWalk {
         int rejoined;
         int killed;
         int restarts;
+        int lateWakeups;
+        int pausesProved;
+        int wentOn;
 
         void add(Tally other) {
             launched += other.launched;
@@ -51,11 +55,16 @@ final class GuardWalk {
             rejoined += other.rejoined;
             killed += other.killed;
             restarts += other.restarts;
+            lateWakeups += other.lateWakeups;
+            pausesProved += other.pausesProved;
+            wentOn += other.wentOn;
         }
     }
 
     private enum Membership {
         MEMBER,
+        /** It has run out; the engine has not said so. */
+        UNTOLD,
         /** Users must go. */
         LOST,
         /** They have gone, it says. */
@@ -74,6 +83,7 @@ final class GuardWalk {
 
         boolean launching;
         boolean active;
+        boolean halted;
         final List<FakeProcess> processes = new ArrayList<>();
 
         Machine(TestDomain domain, boolean wild) {
@@ -87,6 +97,15 @@ final class GuardWalk {
 
         boolean alive() {
             return processes.stream().anyMatch(FakeProcess::alive);
+        }
+
+        /** A process that is proved stopped writes nothing until somebody lets it go on. */
+        boolean mayWrite() {
+            return mayRun() && (notYetRunning() || processes.stream().anyMatch(p -> p.alive() && !p.stopped()));
+        }
+
+        private boolean notYetRunning() {
+            return launching || !alive();
         }
 
         /** A yes that has been given counts, whether or not anybody has read it. */
@@ -109,9 +128,9 @@ final class GuardWalk {
     final Tally tally = new Tally();
     private final SplittableRandom random;
     private final List<Machine> machines = List.of(
-            new Machine(TestDomain.of("one", "/a"), false),
-            new Machine(TestDomain.of("two", "/a", "/b"), false),
-            new Machine(TestDomain.of("three", "/b", "/c"), false),
+            new Machine(TestDomain.of("one", "/a").onLockFailure("pause"), false),
+            new Machine(TestDomain.of("two", "/a", "/b").onLockFailure("pause"), false),
+            new Machine(TestDomain.of("three", "/b", "/c").onLockFailure("restart"), false),
             new Machine(TestDomain.of("wild", "/w"), true));
     private final List<TestDomain> lateHooks = new ArrayList<>();
     private final Set<Machine> usersOfTheLost = new HashSet<>();
@@ -127,6 +146,7 @@ final class GuardWalk {
     GuardWalk(long seed) {
         random = new SplittableRandom(seed);
         bench.hypervisor.onDestroy(this::destroy);
+        bench.hypervisor.onSuspend(this::suspend);
         watch();
     }
 
@@ -148,7 +168,7 @@ final class GuardWalk {
             tally.released++;
             say("  guard releases " + nameOf(resource));
             machines.stream()
-                    .filter(machine -> machine.needs(resource) && machine.mayRun())
+                    .filter(machine -> machine.needs(resource) && machine.mayWrite())
                     .findFirst()
                     .ifPresent(machine -> {
                         throw new Violation("a lease of " + machine.domain.name() + " was given back, but it may run");
@@ -159,7 +179,7 @@ final class GuardWalk {
             if (membership != Membership.LOST) {
                 throw new Violation("users were said to be gone and nothing was lost");
             }
-            usersOfTheLost.stream().filter(Machine::mayRun).findFirst().ifPresent(machine -> {
+            usersOfTheLost.stream().filter(Machine::mayWrite).findFirst().ifPresent(machine -> {
                 throw new Violation(machine.domain.name() + " was said to be gone, but it may run");
             });
             if (wildUsersOfTheLost.stream().anyMatch(FakeProcess::alive)) {
@@ -172,7 +192,7 @@ final class GuardWalk {
     private void checkDisks() {
         Set<LeaseName> used = new HashSet<>();
         for (Machine machine : machines) {
-            if (!machine.mayRun()) {
+            if (!machine.mayWrite()) {
                 continue;
             }
             for (LeaseName resource : machine.domain.resources()) {
@@ -212,6 +232,22 @@ final class GuardWalk {
                 bench.guard.drain();
             }
             checkDisks();
+            countPauses();
+        }
+    }
+
+    private void countPauses() {
+        for (Machine machine : machines) {
+            boolean halted = bench.view(machine.domain)
+                    .filter(view -> view.state().equals("paused"))
+                    .isPresent();
+            boolean stopped = machine.processes.stream().anyMatch(FakeProcess::stopped);
+            if (halted && machine.processes.stream().anyMatch(p -> p.alive() && !p.stopped() && p.kills() == 0)) {
+                throw new Violation(machine.domain.name() + " is said to be paused, and is not");
+            }
+            tally.pausesProved += halted && !machine.halted ? 1 : 0;
+            tally.wentOn += machine.halted && !halted && !stopped && machine.alive() ? 1 : 0;
+            machine.halted = halted;
         }
     }
 
@@ -232,7 +268,7 @@ final class GuardWalk {
             libvirtSilent = chance(30);
         } else if (dice < 91) {
             bench.processes.silent(chance(30));
-        } else if (dice < 93) {
+        } else if (dice < 94) {
             lose();
         } else if (dice < 98) {
             join();
@@ -394,7 +430,28 @@ final class GuardWalk {
         return new KillResult.Destroyed();
     }
 
+    private SuspendResult suspend(UUID uuid) {
+        Machine machine = machines.stream()
+                .filter(m -> m.domain.uuid().equals(uuid))
+                .findFirst()
+                .orElseThrow();
+        if (machine.asking != null || chance(20)) {
+            return new SuspendResult.Unknown("busy");
+        }
+        if (machine.off()) {
+            return new SuspendResult.NotRunning();
+        }
+        say("  libvirt pauses " + machine.domain.name());
+        machine.processes.forEach(process -> process.stopLate(chance(20)));
+        return new SuspendResult.Suspended();
+    }
+
     private void lose() {
+        if (membership == Membership.UNTOLD) {
+            say("the engine says that the membership is lost");
+            membership = Membership.LOST;
+            bench.guard.lost(LeaseFault.TIMED_OUT, "no renewal");
+        }
         if (membership != Membership.MEMBER) {
             return;
         }
@@ -413,7 +470,39 @@ final class GuardWalk {
                 usersOfTheLost.add(machine);
             }
         }
-        bench.lockspace.lose();
+        if (chance(40)) {
+            sleepThroughIt();
+        } else {
+            bench.lockspace.lose(Duration.ofSeconds(random.nextInt(82)));
+            if (chance(60)) {
+                bench.pass(Duration.ofMillis(1500)); // all is quick and well meanwhile
+                if (membership == Membership.FREE && chance(70)) {
+                    join();
+                }
+            }
+        }
+    }
+
+    /** The guard did not run for a while, and is the first to find out what has happened meanwhile. */
+    private void sleepThroughIt() {
+        Duration away = Duration.ofSeconds(80 + random.nextInt(60));
+        say("  and the guard sleeps through it: " + away);
+        tally.lateWakeups++;
+        membership = Membership.UNTOLD;
+        bench.freeze(away);
+        bench.lockspace.expire(away);
+        bench.guard.drain();
+        if (away.compareTo(GuardBench.TIMES.killed()) < 0) {
+            return;
+        }
+        for (Machine machine : usersOfTheLost) {
+            boolean spared = machine.processes.stream()
+                    .anyMatch(process ->
+                            process.alive() && !process.stopped() && process.held() > 0 && process.kills() == 0);
+            if (spared && tally.restarts == 0) {
+                throw new Violation(machine.domain.name() + " is overdue and the first thing was not to kill it");
+            }
+        }
     }
 
     private void join() {
@@ -444,7 +533,8 @@ final class GuardWalk {
         watch();
         if (membership == Membership.MEMBER) {
             membership = Membership.RESTARTED;
-        } else if (membership == Membership.LOST) {
+        } else if (membership == Membership.LOST || membership == Membership.UNTOLD) {
+            membership = Membership.LOST;
             bench.guard.previousLifeLost(lostLeases);
         }
     }
@@ -466,6 +556,9 @@ final class GuardWalk {
                     stopped(machine);
                 }
                 machine.processes.forEach(FakeProcess::end);
+            }
+            if (membership == Membership.UNTOLD) {
+                lose();
             }
             join();
             bench.hypervisor.silent(false);

@@ -12,7 +12,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /**
  * Random walks of one host. In scope: hooks that are lost, late and doubled, clients that give up, starts that fail before QEMU, QEMUs
  * that libvirt gives up while they live, lists and lookups that fail or come late and in any order, leases that are held elsewhere,
- * that storage does not answer for or answers late, lost memberships, SIGKILLs that do not work at once, restarts of the agent, and
+ * that storage does not answer for or answers late, lost memberships, noticed at once or after a
+ * sleep, pauses that are proved, late or refused, SIGKILLs that do not work at once, restarts of the agent, and
  * domains that no hook announced. Out of scope: a libvirt that lists a domain as inactive while it is starting it.
  *
  * <p>After every step: no lease is given back while its QEMU lives or may come, and no two QEMUs share a disk. Then all ends, and
@@ -56,6 +57,9 @@ class GuardWalkSimTest {
         assertThat(all.rejoined).as("rejoined").isGreaterThan(10);
         assertThat(all.killed).as("killed").isGreaterThan(10);
         assertThat(all.restarts).as("restarts").isGreaterThan(10);
+        assertThat(all.lateWakeups).as("late wakeups").isGreaterThan(10);
+        assertThat(all.pausesProved).as("pauses proved").isGreaterThan(3);
+        assertThat(all.wentOn).as("paused ones that went on").isPositive();
     }
 
     @Test

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.test;
+
+import static io.vmguard.test.TwoHosts.create;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/**
+ * Lost leases on two hosts with real libvirt and QEMU: each domain gets what its {@code <on_lockfailure>} says, and everything that must be
+ * over in time is, also if libvirtd or the agent was stopped meanwhile.
+ *
+ * <p>io_timeout is 3 s and watchdog_timeout 10 s: lost after 24 s, SIGKILL after 29 s, and after 34 s the other host may have the leases.
+ */
+@NeedsTestImage
+class GuardFenceIT {
+    @RegisterExtension
+    static final TwoHosts HOSTS = new TwoHosts(
+            "io_timeout: 3s", "watchdog_timeout: 10s", "hook_timeout: 5s", "allow_ignore_lockfailure: true");
+
+    private static final Duration LOST = Duration.ofSeconds(24);
+    private static final Duration KILLED = LOST.plusSeconds(5);
+    /** Others may have the leases then: who is dead only later has written too long. */
+    private static final Duration OTHERS = LOST.plusSeconds(10);
+
+    private static final Duration SOON = Duration.ofSeconds(15);
+    private static final String ALIVE_AND_STOPPED = "T (stopped)";
+
+    private final GuardedHost a = HOSTS.a;
+    private final GuardedHost b = HOSTS.b;
+
+    @Test
+    void eachDomainGetsWhatItsLockFailureSays() {
+        String overtaken = HOSTS.disk("overtaken");
+        String plain = HOSTS.disk("plain");
+        String careless = HOSTS.disk("careless");
+        start(a, "plain", "", plain);
+        start(a, "waits", "pause", HOSTS.disk("waits"));
+        start(a, "overtaken", "pause", overtaken);
+        start(a, "careless", "ignore", careless);
+        a.host.sh(xml("again", "restart", HOSTS.disk("again")) + " | virsh define /dev/stdin && virsh start again")
+                .mustSucceed();
+        for (String domain : List.of("plain", "waits", "overtaken", "careless", "again")) {
+            a.awaitLeases(domain, 1, SOON);
+        }
+        assertThat(a.status()).contains("careless has on_lockfailure ignore").contains("worst case now");
+        String waits = pid(a, "waits");
+        String again = pid(a, "again");
+
+        a.leaseDirectory("stall");
+        long stalledNanos = System.nanoTime();
+        try {
+            Eventually.await(
+                    "the end of what ends",
+                    OTHERS,
+                    () -> !runs(a, "plain") && !pid(a, "again").equals(again));
+            assertThat(since(stalledNanos)).as("plain and again are gone").isLessThan(OTHERS);
+            Eventually.await("the pauses", Duration.ofSeconds(3), () -> stopped(a, "waits") && stopped(a, "overtaken"));
+            assertThat(since(stalledNanos)).as("the paused are").isLessThan(OTHERS);
+            assertThat(pid(a, "waits")).isEqualTo(waits);
+            assertThat(runs(a, "careless")).isTrue();
+            assertThat(a.host.journal("vmguard")).contains("RUNS ON: its on_lockfailure is ignore");
+
+            Eventually.await(
+                    "the other host to have a disk",
+                    OTHERS.plus(SOON),
+                    () -> create(b, "thief", overtaken).ok());
+            b.host.virsh("destroy", "thief").mustSucceed();
+        } finally {
+            a.leaseDirectory("ok");
+        }
+
+        a.awaitReady();
+        Eventually.await("what had another owner to end", SOON, () -> !runs(a, "overtaken"));
+        Eventually.await("what had none to be let go on", SOON, () -> !stopped(a, "waits"));
+        a.awaitLeases("waits", 1, SOON);
+        assertThat(pid(a, "waits")).isEqualTo(waits);
+        assertThat(a.host.virsh("domstate", "waits").mustSucceed().stdout()).contains("paused");
+        a.host.virsh("resume", "waits").mustSucceed();
+        Eventually.await("the restart", Duration.ofSeconds(60), () -> runs(a, "again"));
+        a.awaitLeases("again", 1, SOON);
+        assertThat(pid(a, "again")).isNotEqualTo(again);
+        assertThat(runs(a, "plain")).isFalse();
+
+        a.host.sh("virsh destroy careless; virsh destroy again; virsh undefine again")
+                .mustSucceed();
+        canBeHad(a, plain);
+        canBeHad(a, careless);
+    }
+
+    @Test
+    void whoWantsToBePausedIsKilledInTimeIfLibvirtdHangs() {
+        String disk = HOSTS.disk("hung");
+        start(a, "hung", "pause", disk);
+        a.awaitLeases("hung", 1, SOON);
+        a.host.sh("systemctl kill -s STOP libvirtd").mustSucceed();
+        a.leaseDirectory("stall");
+        long stalledNanos = System.nanoTime();
+        try {
+            Eventually.await("the QEMU of hung to be gone", OTHERS, () -> !runs(a, "hung"));
+            assertThat(since(stalledNanos)).isLessThan(OTHERS);
+        } finally {
+            a.host.sh("systemctl kill -s CONT libvirtd").mustSucceed();
+            a.leaseDirectory("ok");
+        }
+        assertThat(a.host.journal("vmguard")).contains("SIGKILL to domain hung");
+        a.awaitReady();
+        canBeHad(a, disk);
+    }
+
+    @Test
+    void anAgentThatWakesUpTooLateFencesBeforeItDoesAnythingElse() {
+        String disk = HOSTS.disk("overdue");
+        start(b, "overdue", "", disk);
+        b.awaitLeases("overdue", 1, SOON);
+        // Alone: whoever else would kill in its place is stopped too.
+        b.host.sh("systemctl stop vmguard-deadman 2>/dev/null; true").mustSucceed();
+        b.host.sh("systemctl kill -s STOP vmguard").mustSucceed();
+        long stoppedNanos = System.nanoTime();
+        Eventually.await(
+                "more than the time to kill",
+                KILLED.plus(SOON),
+                () -> since(stoppedNanos).compareTo(KILLED.plusSeconds(1)) > 0);
+        assertThat(runs(b, "overdue")).isTrue();
+        b.host.sh("systemctl kill -s CONT vmguard").mustSucceed();
+        long wokenNanos = System.nanoTime();
+        Eventually.await("the QEMU of overdue to be gone", Duration.ofSeconds(3), () -> !runs(b, "overdue"));
+        assertThat(since(wokenNanos)).isLessThan(Duration.ofSeconds(3));
+        String journal = b.host.journal("vmguard");
+        assertThat(journal).contains("the guard did not run for").contains("SIGKILL to domain overdue");
+        assertThat(journal.indexOf("SIGKILL to domain overdue")).isLessThan(journal.indexOf("membership lost"));
+        b.awaitReady();
+        canBeHad(b, disk);
+    }
+
+    /** A lost lease stays as it was until somebody takes it. */
+    private static void canBeHad(GuardedHost host, String disk) {
+        Eventually.await(
+                "a start on " + disk, SOON, () -> create(host, "next", disk).ok());
+        host.host.virsh("destroy", "next").mustSucceed();
+    }
+
+    // ---- looking at hosts
+
+    private static String xml(String name, String lockFailure, String disk) {
+        String element = lockFailure.isEmpty() ? "" : "<on_lockfailure>" + lockFailure + "</on_lockfailure>";
+        return "test-domain " + name + " --file " + disk + " | sed 's|<on_crash>|" + element + "<on_crash>|'";
+    }
+
+    private static void start(GuardedHost host, String name, String lockFailure, String disk) {
+        host.host
+                .sh(xml(name, lockFailure, disk) + " | virsh create /dev/stdin")
+                .mustSucceed();
+    }
+
+    private static boolean runs(GuardedHost host, String domain) {
+        return host.hasQemu(domain);
+    }
+
+    /** Of its QEMU; empty if it has none. */
+    private static String pid(GuardedHost host, String domain) {
+        return runs(host, domain)
+                ? host.host
+                        .sh("cat /run/libvirt/qemu/" + domain + ".pid")
+                        .stdout()
+                        .strip()
+                : "";
+    }
+
+    private static boolean stopped(GuardedHost host, String domain) {
+        String pid = pid(host, domain);
+        return !pid.isEmpty()
+                && host.host
+                        .sh("grep '^State' /proc/" + pid + "/status")
+                        .stdout()
+                        .contains(ALIVE_AND_STOPPED);
+    }
+
+    private static Duration since(long nanos) {
+        return Duration.ofNanos(System.nanoTime() - nanos);
+    }
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.test;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.github.dockerjava.api.model.Bind;
+import com.github.dockerjava.api.model.Volume;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.testcontainers.containers.wait.strategy.Wait;
+
+/**
+ * The built package on a real kernel with a real watchdog, softdog, in emulated machines ({@code test/infra/image/watchdog-vm}). They
+ * all run at once, for they mostly wait. Times are those of the machine.
+ */
+@NeedsTestImage
+class WatchdogIT {
+    /** For a machine on a host that has other things to do as well. */
+    private static final int MACHINE_SECONDS = 400;
+
+    private static final Duration LIMIT = Duration.ofSeconds(MACHINE_SECONDS + 60);
+    private static final List<String> CASES = List.of("lease-killed", "no-lease-killed", "wdmd-lease-killed");
+
+    private static Host host;
+    private static final Map<String, Running> MACHINES = new LinkedHashMap<>();
+
+    /** Where the machines run. */
+    private static final class Host extends TestContainer {
+        Host(Path packages) {
+            super(
+                    "watchdog",
+                    "watchdog-vms",
+                    Wait.forSuccessfulCommand("true").withStartupTimeout(Duration.ofSeconds(60)),
+                    create -> create.getHostConfig()
+                            .withNetworkMode("none")
+                            .withBinds(new Bind(packages.toString(), new Volume("/packages"))),
+                    "sleep",
+                    "3600");
+        }
+    }
+
+    @BeforeAll
+    static void boot() {
+        Optional<Path> deb = BuiltPackage.find();
+        String missing = deb.isEmpty()
+                ? "run make deb first"
+                : System.getProperty("os.arch").equals("amd64") ? "" : "its kernel is for amd64";
+        if (!missing.isEmpty()) {
+            System.err.println("SKIPPED WatchdogIT: " + missing);
+        }
+        Assumptions.assumeTrue(missing.isEmpty(), missing);
+        Path built = deb.orElseThrow();
+        host = new Host(built.getParent());
+        host.boot();
+        host.run(LIMIT, "watchdog-vm", "make", "/packages/" + built.getFileName(), "/vm")
+                .mustSucceed();
+        CASES.forEach(name ->
+                MACHINES.put(name, host.spawn("watchdog-vm", "run", "/vm", name, Integer.toString(MACHINE_SECONDS))));
+    }
+
+    @AfterAll
+    static void shutDown() {
+        if (host != null) {
+            host.close();
+        }
+    }
+
+    /** What a machine said until its end. */
+    private static String console(String name) {
+        return MACHINES.get(name).awaitEnd(LIMIT).mustSucceed().stdout();
+    }
+
+    /** When it said so last, in seconds since its boot. */
+    private static double when(String console, String text) {
+        return console.lines()
+                .map(String::strip)
+                .filter(line -> line.startsWith("case: ") && line.endsWith(text))
+                .reduce((one, other) -> other)
+                .map(line -> Double.parseDouble(line.split(" ")[1]))
+                .orElseThrow(() -> new AssertionError("never said \"" + text + "\":\n" + console));
+    }
+
+    @Test
+    void aKilledAgentThatHeldALeaseTakesTheMachineWithItWithinTheWatchdogTimeout() {
+        String console = console("lease-killed");
+        assertThat(console).contains("lease is held, watchdog active").contains("watchdog-vm: reset");
+        // Fed for the last time before the kill; half a second from one sign of life to the next.
+        assertThat(when(console, " alive") - when(console, " killed")).isBetween(10.0, 20.5);
+    }
+
+    @Test
+    void aKilledAgentThatHeldNoLeaseDoesNot() {
+        String console = console("no-lease-killed");
+        assertThat(console).contains("agent is a member, watchdog inactive").contains("watchdog-vm: off");
+        assertThat(console).doesNotContain("FAILED");
+        assertThat(when(console, " alive") - when(console, " killed")).isGreaterThan(2 * 20.0);
+    }
+
+    @Test
+    void withWdmdTheMachineOfAKilledAgentIsResetByTheTimeThatOthersWaitFor() {
+        String console = console("wdmd-lease-killed");
+        assertThat(console).contains("lease is held, watchdog active").contains("watchdog-vm: reset");
+        // io_timeout 3 s: 8 x 3 + 60 s after the last renewal, which was before the kill.
+        assertThat(when(console, " alive") - when(console, " killed")).isBetween(60.0, 84.5);
+    }
+}

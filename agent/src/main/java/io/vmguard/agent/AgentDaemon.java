@@ -75,7 +75,7 @@ import org.apache.logging.log4j.Logger;
  */
 final class AgentDaemon implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(AgentDaemon.class);
-    private static final Duration VOLUME_LIMIT = Duration.ofSeconds(5);
+    private static final Duration VOLUME_LIMIT = Duration.ofSeconds(3);
     /** For an agent that may be there to answer; less than libvirt's hooks wait. */
     private static final Duration SOCKET_LIMIT = Duration.ofSeconds(3);
 
@@ -84,7 +84,7 @@ final class AgentDaemon implements AutoCloseable {
 
     private static final int LOOKUP_THREADS = 8;
 
-    /** Of a start, before its leases are asked for; less than what the hook waits longer than hook_timeout. */
+    /** Of a start, with the pools of its volumes asked, before its leases are asked for; less than what the hook waits longer than hook_timeout. */
     static final Duration STORAGE_LIMIT = Duration.ofSeconds(4);
 
     /** Each can be lost to storage that hangs. */

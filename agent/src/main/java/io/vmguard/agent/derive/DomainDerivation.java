@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -128,8 +129,8 @@ final class DomainDerivation {
                         false);
             }
         } else if (storage instanceof OtherStorage.VhostScsi vhost) {
-            DiskSource source = new DiskSource.Network(
-                    "vhost-scsi", vhost.wwpn().toLowerCase(java.util.Locale.ROOT), List.of(), null);
+            DiskSource source =
+                    new DiskSource.Network("vhost-scsi", vhost.wwpn().toLowerCase(Locale.ROOT), List.of(), null);
             protect(vhost.target(), "hostdev", LeaseMode.EXCLUSIVE, source, false);
         } else if (storage instanceof OtherStorage.TpmState tpm) {
             tpm(tpm, uuid);

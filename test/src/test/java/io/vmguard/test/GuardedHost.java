@@ -159,7 +159,8 @@ final class GuardedHost implements AutoCloseable {
             }
             targets.add(lease.group(1));
         }
-        return targets.remove("domain") ? targets.size() : -1;
+        // After a restart of the agent a target is what the lease itself says: domain (domain:UUID).
+        return targets.removeIf(target -> target.matches("domain( \\(.*)?")) ? targets.size() : -1;
     }
 
     /** Whether a QEMU of this name exists in any state, by the process table and not by libvirt. */

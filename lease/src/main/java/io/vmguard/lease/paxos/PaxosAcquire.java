@@ -220,11 +220,15 @@ public final class PaxosAcquire {
         return context.readLeader(now -> now.equals(look.leader()) ? firstBallot(look) : again(), this::failed);
     }
 
-    /** What we gave up knowingly is not chosen, unless the leader has gone back to before we did. */
+    /**
+     * What stands in our block for the next version stays there, also if we have given that version up: it may be decided, and the
+     * leader that says so overwritten by the late write of a host that was taken for dead. Then we bring the decision back.
+     */
     private Step<Result> firstBallot(Look look) {
-        DiskBlock mine = look.block(context, context.me().hostId());
         return runBallot(
-                look, look.nextNumber(context), Optional.of(mine).filter(block -> look.stale() || !block.released()));
+                look,
+                look.nextNumber(context),
+                Optional.of(look.block(context, context.me().hostId())));
     }
 
     private Step<Result> runBallot(Look look, long number, Optional<DiskBlock> earlier) {

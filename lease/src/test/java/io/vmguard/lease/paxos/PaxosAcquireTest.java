@@ -477,6 +477,20 @@ class PaxosAcquireTest {
                 .isEqualTo(3);
     }
 
+    /** Version 5 was ours and is released; then the leader of version 4 landed, whose writer had long been taken for dead. */
+    @Test
+    void aVersionOfOursThatALateLeaderHasHiddenIsBroughtBackAndNotDecidedAnew() {
+        DiskBlock released = DiskBlock.decided(2001, ME, 700, 5).asReleased();
+        bench.held(OTHER, 4, 500);
+        bench.leader(edit -> edit.timestamp(0)).block(1, released);
+        HeldRecord held = acquired(acquire());
+        assertThat(held.leader().lver()).isEqualTo(5);
+        assertThat(held.leader().timestamp()).as("the value that was decided").isEqualTo(700);
+        assertThat(bench.written().get(0))
+                .as("at no moment is it gone from the disk")
+                .isEqualTo(bench.blockWritten(1, released.entering(4001)));
+    }
+
     @Test
     void aProposalThatIsNotDecidedLeavesTheOutcomeOpen() {
         beatenInPhaseTwo();

@@ -36,6 +36,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -50,6 +51,9 @@ import org.jspecify.annotations.Nullable;
  * undetermined, and is resolved by acquiring again and releasing for as long as the membership lasts.
  */
 final class Resources {
+    /** The note on a hold is for people who are refused. A hold that is given back at once is not worth the write. */
+    private static final Duration NOTE_DELAY = Duration.ofMillis(10);
+
     private final Membership membership;
     private final Operations io;
     private final LeaseClock clock;
@@ -284,7 +288,7 @@ final class Resources {
                     answer,
                     new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, "the membership was lost meanwhile", false));
         } else if (end(hold, answer, new AcquireResult.Acquired(lease(hold)))) {
-            writeNote(hold);
+            schedule(hold, NOTE_DELAY, () -> noteIfHeld(hold));
         } else {
             release(hold.resource, hold.users.iterator().next()); // the caller has given up: nobody will use it
         }
@@ -334,6 +338,16 @@ final class Resources {
                 held.status() == HostStatus.LIVE ? Optional.empty() : sighting.map(s -> s.deadIn(nowNanos)),
                 held.note(),
                 held.shared());
+    }
+
+    private void noteIfHeld(Hold hold) {
+        boolean held;
+        synchronized (holds) {
+            held = hold.state == State.HELD;
+        }
+        if (held) {
+            writeNote(hold);
+        }
     }
 
     /** Notes are for exclusive holds: a resource has room for one. */
@@ -566,7 +580,15 @@ final class Resources {
             drop(hold);
             return;
         }
-        timer.schedule(() -> hold.operations.execute(operation), delay.toMillis(), TimeUnit.MILLISECONDS);
+        schedule(hold, delay, operation);
+    }
+
+    private void schedule(Hold hold, Duration delay, Runnable operation) {
+        try {
+            timer.schedule(() -> hold.operations.execute(operation), delay.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (RejectedExecutionException e) {
+            // The engine is closing: nothing is done any more.
+        }
     }
 
     /** Runs an operation; a bug in it must not lose sight of a lease. */

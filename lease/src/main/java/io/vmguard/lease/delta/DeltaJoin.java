@@ -131,7 +131,7 @@ public final class DeltaJoin {
         LeaderRecord written = record.edit()
                 .timestamp(clock.monotonicSeconds())
                 .ioTimeoutSeconds(timeouts.ioTimeoutSeconds())
-                .owner(new Owner(hostId, record.owner().generation() + 1))
+                .owner(new Owner(hostId, record.owner().generation() + generations(record)))
                 .hostName(hostName)
                 .seal();
         return new Step.Write<>(
@@ -140,6 +140,17 @@ public final class DeltaJoin {
                 written.sector(layout),
                 timeouts.ioTimeout(),
                 outcome -> onClaimed(written, outcome));
+    }
+
+    /**
+     * One, but more over a record of this very boot that had to be watched: it may have landed over those of other hosts, whose
+     * generations it has hidden. There were fewer of them than seconds, for each began with a wait of 2 T.
+     */
+    private long generations(LeaderRecord record) {
+        boolean hides = entry == Entry.WAIT_UNTIL_DEAD
+                && !record.isFree()
+                && record.resourceName().equals(hostName);
+        return hides ? 1 + Math.max(0, clock.bootNanos() / 1_000_000_000 - record.timestamp()) : 1;
     }
 
     private Step<Result> onClaimed(LeaderRecord written, IoOutcome outcome) {

@@ -46,16 +46,20 @@ record JoinPlan(long hostId, DeltaJoin.Entry entry) {
                         .filter(r::isExactly)
                         .isPresent())
                 .map(RememberedHostId::hostId);
+        // A record of this boot that we do not know to have been written in time may have landed late, over that of a
+        // host
+        // that had waited until we were dead: his users may live, and what he held is not ours.
+        Optional<Long> undisturbed = ownThisBoot.filter(id -> earlier.equals(Optional.of(id)));
         if (forced.isPresent()) {
             long id = forced.get();
-            if (ownThisBoot.equals(forced)) {
+            if (undisturbed.equals(forced)) {
                 return Optional.of(new JoinPlan(id, DeltaJoin.Entry.OWN_THIS_BOOT));
             }
             return Optional.of(new JoinPlan(
                     id, earlier.equals(forced) ? DeltaJoin.Entry.OWN_EARLIER_LIFE : DeltaJoin.Entry.WAIT_UNTIL_DEAD));
         }
-        if (ownThisBoot.isPresent() && !excluded.contains(ownThisBoot.get())) {
-            return Optional.of(new JoinPlan(ownThisBoot.get(), DeltaJoin.Entry.OWN_THIS_BOOT));
+        if (undisturbed.isPresent() && !excluded.contains(undisturbed.get())) {
+            return Optional.of(new JoinPlan(undisturbed.get(), DeltaJoin.Entry.OWN_THIS_BOOT));
         }
         if (earlier.isPresent() && !excluded.contains(earlier.get())) {
             boolean free = isFree(area, layout, lockspace, earlier.get());

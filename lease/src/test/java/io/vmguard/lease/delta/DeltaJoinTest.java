@@ -104,6 +104,16 @@ class DeltaJoinTest {
         wroteOnly(claimed);
     }
 
+    /** It landed late, over generations of others that nobody can see any more: fewer than the seconds since it was issued. */
+    @Test
+    void ourOwnRecordThatHadToBeWatchedIsFollowedByAGenerationThatNobodyElseHad() {
+        bench.put(ID, 4, "me", 77);
+        Result result = join(Entry.WAIT_UNTIL_DEAD);
+        assertThat(result).isInstanceOf(Result.Joined.class);
+        assertThat(((Result.Joined) result).record().owner()).isEqualTo(new Owner(ID, 5 + 1000 + 101 - 77));
+        assertThat(bench.disk.pauses()).containsExactly(Duration.ofSeconds(101), Duration.ofSeconds(10));
+    }
+
     @ParameterizedTest
     @EnumSource(
             value = Entry.class,

@@ -78,12 +78,24 @@ class JoinPlanTest {
     @Test
     void aForcedIdThatIsProvedOurOwnIsTakenAccordingly() {
         forced = Optional.of(7L);
+        remembered = Optional.of(RememberedHostId.of(WHERE, taken(7)));
         ownThisBoot = Optional.of(7L);
         assertThat(choose()).isEqualTo(plan(7, Entry.OWN_THIS_BOOT));
         ownThisBoot = Optional.of(8L);
-        assertThat(choose()).isEqualTo(plan(7, Entry.WAIT_UNTIL_DEAD));
-        remembered = Optional.of(RememberedHostId.of(WHERE, taken(7)));
         assertThat(choose()).isEqualTo(plan(7, Entry.OWN_EARLIER_LIFE));
+        remembered = Optional.empty();
+        assertThat(choose()).isEqualTo(plan(7, Entry.WAIT_UNTIL_DEAD));
+    }
+
+    /** The write of a renewal hung, somebody else waited until we were dead and took the id, and then it landed over his record. */
+    @Test
+    void aRecordOfThisBootThatMayHaveLandedLateIsWaitedForOrLeftBehind() {
+        remembered = Optional.of(RememberedHostId.of(WHERE, taken(7)));
+        put(7, 1001);
+        ownThisBoot = Optional.of(7L);
+        assertThat(choose()).isEqualTo(plan(1, Entry.FREE_ONLY));
+        forced = Optional.of(7L);
+        assertThat(choose()).isEqualTo(plan(7, Entry.WAIT_UNTIL_DEAD));
     }
 
     // ---- an id of an earlier life
@@ -91,11 +103,9 @@ class JoinPlanTest {
     @Test
     void thisBootsOwnIdComesFirstUnlessItWasJustLost() {
         ownThisBoot = Optional.of(7L);
-        remembered = Optional.of(RememberedHostId.of(WHERE, taken(6)));
+        remembered = Optional.of(RememberedHostId.of(WHERE, taken(7)));
         assertThat(choose()).isEqualTo(plan(7, Entry.OWN_THIS_BOOT));
         excluded.add(7L);
-        assertThat(choose()).isEqualTo(plan(6, Entry.OWN_EARLIER_LIFE));
-        excluded.add(6L);
         assertThat(choose()).isEqualTo(plan(1, Entry.FREE_ONLY));
     }
 

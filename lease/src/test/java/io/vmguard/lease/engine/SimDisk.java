@@ -4,6 +4,7 @@ package io.vmguard.lease.engine;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseArea;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.step.Step;
@@ -164,6 +165,9 @@ final class SimDisk {
                     + (write.area() == Step.Area.LOCKSPACE ? "the lockspace" : resource));
         }
         sim.stamp(offset + 31L * writer.hostId());
+        if (write.area() == Step.Area.LOCKSPACE) {
+            sim.say(() -> boot.id + "'s delta lease lands: " + LeaderRecord.at(write.sector(), 0));
+        }
         sim.ledger.lands(boot, writer, write.area(), resource, offset, write.sector(), askedNanos, area);
         System.arraycopy(write.sector(), 0, area, offset, write.sector().length);
     }

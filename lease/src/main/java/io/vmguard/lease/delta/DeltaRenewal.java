@@ -10,6 +10,7 @@ import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
@@ -35,6 +36,8 @@ public final class DeltaRenewal {
         /** Our record is not ours any more: the membership has ended, for good and at once. */
         record Lost(LeaseFault fault, String why, Optional<byte[]> area) implements Result {}
     }
+
+    private static final long SECOND_NANOS = 1_000_000_000;
 
     private final LeaseName lockspace;
     private final LeaseLayout layout;
@@ -115,6 +118,9 @@ public final class DeltaRenewal {
                     String.format(Locale.ROOT, "timestamp %d instead of %d", onDisk.timestamp(), last.timestamp()),
                     area);
         }
+        if (onDisk.timestamp() == clock.monotonicSeconds()) {
+            return nextSecond();
+        }
         long startedNanos = clock.bootNanos();
         if (startedNanos >= deadlineNanos) {
             // A host that was suspended or stopped between read and write must not overwrite whoever came after it.
@@ -133,6 +139,15 @@ public final class DeltaRenewal {
                 sector,
                 timeouts.hostDead(),
                 written -> onWritten(written, next, startedNanos, area));
+    }
+
+    /**
+     * Others know by the timestamp alone that we live: the same one again renews nothing for them. It comes again when this host has
+     * slept since, for the clock that it is taken from stood still meanwhile.
+     */
+    private Step<Result> nextSecond() {
+        long leftNanos = SECOND_NANOS - Math.floorMod(clock.monotonicNanos(), SECOND_NANOS);
+        return new Step.Pause<>(Duration.ofNanos(leftNanos), this::start);
     }
 
     private Step<Result> onWritten(IoOutcome outcome, LeaderRecord next, long startedNanos, byte[] area) {

@@ -67,6 +67,20 @@ class DeltaRenewalTest {
         });
     }
 
+    /** As after a sleep, in which the clock of the timestamps stood still: for others nothing would have changed. */
+    @Test
+    void aRenewalWaitsForATimestampThatIsNotOnDiskYet() {
+        bench.put(ID, 4, "me", 1000);
+        long startedNanos = bench.clock.bootNanos();
+        Result result = renew(false, Set.of());
+        assertThat(result).isInstanceOf(Result.Renewed.class);
+        assertThat(bench.record(ID).timestamp()).isEqualTo(1001);
+        assertThat(bench.disk.pauses()).containsExactly(Duration.ofSeconds(1));
+        assertThat(bench.disk.reads()).as("looked at again after the wait").hasSize(2);
+        assertThat(((Result.Renewed) result).startedNanos())
+                .isEqualTo(startedNanos + Duration.ofSeconds(1).toNanos());
+    }
+
     @Test
     void aHostEventIsTakenBackAndHostsAreCalledByTheirBits() {
         bench.put(ID, edit -> edit.writer(new Owner(7, 8), 9));

@@ -25,12 +25,16 @@ import picocli.CommandLine.Spec;
         exitCodeList = {
             "0:it was told to stop and did",
             "1:something that it needs on this host cannot be used, or another agent runs",
-            "78:the configuration is wrong; every problem was printed"
+            "78:the configuration is wrong; every problem was printed",
+            "79:it was told to stop for good (vmguard stop), and must not be started again by itself"
         })
 final class AgentCommand implements Callable<Integer> {
     private static final Logger LOG = LogManager.getLogger(AgentCommand.class);
 
     private static final int CANNOT_RUN = 1;
+    /** No code of sysexits.h. The service manager does not start the agent again, and takes it for a success. */
+    private static final int STOPPED_FOR_GOOD = 79;
+
     private static final int BAD_CONFIG = 78; // EX_CONFIG of sysexits.h: the service manager does not try again
 
     @Spec
@@ -66,7 +70,7 @@ final class AgentCommand implements Callable<Integer> {
                             "vmguard-stop"));
             daemon.start();
             daemon.awaitStop();
-            return 0;
+            return STOPPED_FOR_GOOD;
         } catch (IOException | IllegalStateException e) {
             err.println("vmguard: not started: " + e.getMessage());
             return CANNOT_RUN;

@@ -19,12 +19,15 @@ import io.vmguard.agent.guard.GuardView;
 import io.vmguard.agent.hook.AgentClient;
 import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
+import io.vmguard.agent.hook.StopHandler;
 import io.vmguard.agent.hook.UpkeepHandler;
 import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
 import io.vmguard.agent.hypervisor.statusfile.StatusFiles;
 import io.vmguard.agent.identity.linux.LinuxStorage;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.process.linux.LockedMemory;
+import io.vmguard.agent.stop.AgentStop;
+import io.vmguard.agent.stop.RunningAgent;
 import io.vmguard.agent.systemd.KeepAlive;
 import io.vmguard.agent.systemd.KeptDescriptors;
 import io.vmguard.agent.systemd.ReadinessSocket;
@@ -36,6 +39,7 @@ import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.LockspaceListener;
+import io.vmguard.lease.LockspaceView;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.Renewal;
 import io.vmguard.lease.RequestMode;
@@ -56,6 +60,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.SynchronousQueue;
@@ -71,6 +76,7 @@ import org.apache.logging.log4j.Logger;
  * <pre>
  * start   hook server listens  ->  engine joins  ->  libvirt is looked for      (libvirt may come up much later, or never)
  * stop    hooks are refused    ->  libvirt let go  ->  engine leaves, or with domains running keeps its id until it expires
+ * for good: the same, after {@link AgentStop} has done what somebody has chosen
  * </pre>
  */
 final class AgentDaemon implements AutoCloseable {
@@ -86,6 +92,9 @@ final class AgentDaemon implements AutoCloseable {
 
     /** Of a start, with the pools of its volumes asked, before its leases are asked for; less than what the hook waits longer than hook_timeout. */
     static final Duration STORAGE_LIMIT = Duration.ofSeconds(4);
+
+    /** For leases that are being given back when the agent is told to stop. */
+    private static final Duration RELEASE_LIMIT = Duration.ofSeconds(10);
 
     /** Each can be lost to storage that hangs. */
     static final int STORAGE_THREADS = 16;
@@ -192,7 +201,9 @@ final class AgentDaemon implements AutoCloseable {
         this.server = new HookServer(
                 config.socket(),
                 config.socketGroup(),
-                new UpkeepHandler(upkeep),
+                List.of(
+                        new UpkeepHandler(upkeep),
+                        new StopHandler(new AgentStop(new Parts(), RELEASE_LIMIT, stopped::countDown))),
                 new HookHandler(guard, leases, status, observe, config.hookTimeout()));
     }
 
@@ -291,7 +302,7 @@ final class AgentDaemon implements AutoCloseable {
         }
     }
 
-    /** Blocks until {@link #close}. */
+    /** Blocks until somebody asks for the end, for good, or until {@link #close}. */
     void awaitStop() throws InterruptedException {
         stopped.await();
     }
@@ -299,7 +310,7 @@ final class AgentDaemon implements AutoCloseable {
     @Override
     public void close() {
         readiness.stopping();
-        int running = engine.view().held().size();
+        int running = stopped.getCount() == 0 ? 0 : engine.view().held().size(); // or it was chosen, and was said
         guard.close();
         server.close();
         statusFiles.close();
@@ -326,6 +337,44 @@ final class AgentDaemon implements AutoCloseable {
         keepAlive.close();
         deadman.ifPresent(Deadman::close);
         stopped.countDown();
+    }
+
+    /** What a stop for good needs. */
+    private final class Parts implements RunningAgent {
+        @Override
+        public List<DomainView> domains() {
+            return guard.view().domains();
+        }
+
+        @Override
+        public CompletableFuture<List<DomainView>> shut() {
+            return guard.shut().thenApply(GuardView::domains);
+        }
+
+        @Override
+        public void reopen() {
+            guard.reopen();
+        }
+
+        @Override
+        public LockspaceView lockspace() {
+            return engine.view();
+        }
+
+        @Override
+        public CompletableFuture<Optional<String>> disarm() {
+            return watchdog.standDown();
+        }
+
+        @Override
+        public void keepUsers() throws IOException {
+            engine.keepUsers();
+        }
+
+        @Override
+        public void standDown() {
+            deadman.ifPresent(Deadman::standDown);
+        }
     }
 
     /** Passes the engine's words to the guard, which needs the engine first, and to systemd. */

@@ -6,6 +6,7 @@ import io.vmguard.agent.cli.HostsCommand;
 import io.vmguard.agent.cli.LeaseCommand;
 import io.vmguard.agent.cli.LeaseTools;
 import io.vmguard.agent.cli.StatusCommand;
+import io.vmguard.agent.cli.StopCommand;
 import io.vmguard.agent.cli.WhohasCommand;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.derive.BoundedLeases;
@@ -79,6 +80,7 @@ public final class Main implements Runnable {
         CommandLine line = new CommandLine(new Main());
         line.addSubcommand(new AgentCommand());
         line.addSubcommand(new StatusCommand());
+        line.addSubcommand(new StopCommand());
         LeaseTools tools = leaseTools();
         line.addSubcommand(
                 new ExplainCommand(System.in, Main::leasesWithoutLibvirt, tools, Path.of("/run/libvirt/qemu")));

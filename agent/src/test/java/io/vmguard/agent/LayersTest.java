@@ -53,7 +53,8 @@ class LayersTest {
                 "watchdog.linux     | watchdog lease lease.time",
                 "guard              | derive domain fence hypervisor process watchdog lease lease.time HostName",
                 "upkeep             | lease lease.inspect lease.time",
-                "hook               | derive domain guard status upkeep lease",
+                "stop               | guard lease",
+                "hook               | derive domain guard status stop upkeep lease",
                 "cli                | config derive domain identity hook status lease lease.inspect lease.time HostName",
             })
     void eachPackageKnowsOnlyWhatItNeeds(String name, String others) {

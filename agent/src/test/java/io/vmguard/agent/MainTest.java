@@ -39,7 +39,7 @@ class MainTest {
         assertThat(run("--help")).isZero();
         assertThat(out.toString())
                 .startsWith("Usage: vmguard")
-                .contains("  agent ", "  status ", "  explain ", "  whohas ", "  hosts ", "  lease ")
+                .contains("  agent ", "  status ", "  stop ", "  explain ", "  whohas ", "  hosts ", "  lease ")
                 .contains("One disk, one writer");
     }
 
@@ -54,6 +54,7 @@ class MainTest {
             strings = {
                 "agent",
                 "status",
+                "stop",
                 "explain",
                 "whohas",
                 "hosts",

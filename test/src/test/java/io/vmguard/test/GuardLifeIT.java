@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -47,7 +48,7 @@ class GuardLifeIT {
         create(b, "guarded", guarded).mustSucceed();
         int pid = qemu(b, "guarded");
 
-        b.host.run("dpkg", "-r", "vmguard").mustSucceed();
+        assertThat(b.host.run("dpkg", "-r", "vmguard").mustSucceed().stderr()).contains("NOBODY GUARDS", "guarded");
         assertThat(b.host.run("ls", HOOK).mustFail().stderr()).contains("No such file");
         assertRefused(a, guarded, "guarded", b);
         // A libvirtd that starts without a hook never looks for one again until it gets SIGHUP.
@@ -108,6 +109,56 @@ class GuardLifeIT {
         HOSTS.assertTaken(disk, "steady", a);
         a.host.virsh("destroy", "steady").mustSucceed();
         assertFreesAtOnce(b, disk);
+    }
+
+    @Test
+    void domainsOutliveAStopForGoodIfSomebodyHasChosenThatAndNotAPlainStop() {
+        String keptDisk = HOSTS.disk("kept");
+        String plainDisk = HOSTS.disk("plain");
+        create(a, "plain", plainDisk).mustSucceed();
+        create(b, "kept", keptDisk).mustSucceed();
+        int pid = qemu(b, "kept");
+
+        assertThat(b.vmguard("stop").exitCode()).isEqualTo(2);
+        assertThat(b.vmguard("stop", "--release").mustFail().stderr()).contains("these domains have leases: kept");
+        assertThat(b.vmguard("stop", "--keep").mustSucceed().stdout()).contains("NOBODY GUARDS", "kept");
+        assertThat(property(b, "vmguard", "ActiveState")).isEqualTo("inactive");
+        assertThat(b.host.sh("ls /run/vmguard/*.deadman").ok()).isFalse();
+        assertThat(create(b, "early", HOSTS.disk("early")).mustFail().stderr()).contains("systemctl status vmguard");
+
+        a.host.sh("systemctl stop vmguard-deadman vmguard").mustSucceed();
+        long stoppedNanos = System.nanoTime();
+        Duration over = LOST.plus(DESTROY).plus(KILL_SLACK);
+        Eventually.await(
+                "their leases to be lost, and the deadman's time to be over",
+                over.plus(SOON),
+                () -> System.nanoTime() - stoppedNanos > over.toNanos());
+        assertThat(property(b, "vmguard", "ActiveState")).isEqualTo("inactive");
+        assertThat(List.of(a.hasQemu("plain"), b.hasQemu("kept"))).containsExactly(true, true);
+
+        a.host.sh("systemctl start vmguard-deadman && systemctl start --no-block vmguard")
+                .mustSucceed();
+        b.host.sh("systemctl start --no-block vmguard").mustSucceed();
+        Eventually.await("plain to be stopped before a new membership", SOON, () -> !a.hasQemu("plain"));
+        a.awaitReady();
+        create(a, "plain", plainDisk).mustSucceed();
+        b.awaitReady();
+        b.awaitLeases("kept", 1, SOON);
+        assertThat(qemu(b, "kept")).isEqualTo(pid);
+        HOSTS.assertTaken(keptDisk, "kept", b);
+
+        b.host.virsh("destroy", "kept").mustSucceed();
+        Eventually.await(
+                "its leases to be given back", SOON, () -> !b.statusJson().contains("\"kept\""));
+        assertThat(b.vmguard("stop", "--release").mustSucceed().stdout()).contains("leaves the lockspace");
+        assertThat(property(b, "vmguard", "ActiveState")).isEqualTo("inactive");
+        Pattern free = Pattern.compile("(?m)^.*" + b.host.name() + ".*free");
+        Eventually.await(
+                "its host id to be free",
+                SOON,
+                () -> free.matcher(a.vmguard("hosts").stdout()).find());
+        b.host.sh("systemctl start vmguard").mustSucceed();
+        b.awaitReady();
     }
 
     @Test

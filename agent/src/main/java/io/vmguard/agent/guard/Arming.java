@@ -14,6 +14,7 @@ final class Arming {
     private final Watchdog watchdog;
     private boolean known;
     private boolean armed;
+    private boolean sayAgain;
 
     Arming(GuardState state, Watchdog watchdog) {
         this.state = state;
@@ -27,17 +28,27 @@ final class Arming {
         return watchdog.arm();
     }
 
+    /** Somebody else has told the watchdog something meanwhile. */
+    void sayAgain() {
+        sayAgain = true;
+    }
+
     /** After each message: whatever has changed, arms or disarms. */
     void follow() {
+        if (state.shut) {
+            return;
+        }
         known |= state.joined || state.runs.values().stream().anyMatch(run -> run.leasesLost);
         if (!known) {
             return;
         }
         boolean wanted = state.runs.values().stream().anyMatch(Arming::needed)
                 || !state.lockspace.carriedOver().isEmpty();
-        if (wanted && !armed) {
+        boolean again = sayAgain;
+        sayAgain = false;
+        if (wanted && (again || !armed)) {
             CompletableFuture<Watchdog.Answer> ignored = arm(); // it tries again by itself, and says so
-        } else if (!wanted && armed) {
+        } else if (!wanted && (again || armed)) {
             armed = false;
             watchdog.disarm();
         }

@@ -187,6 +187,33 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         return starts.prepare(spec, uuid, derivation);
     }
 
+    /**
+     * The agent is about to end on request: from now on no start that needs a lease is granted, and the watchdog is told nothing. What
+     * runs is guarded as before. Any thread.
+     *
+     * @return completes on the guard's thread with what is there then
+     */
+    public CompletableFuture<GuardView> shut() {
+        CompletableFuture<GuardView> answer = new CompletableFuture<>();
+        state.loop.tell(() -> {
+            state.shut = true;
+            starts.refuseAll();
+            publish();
+            answer.complete(view);
+        });
+        return answer;
+    }
+
+    /** It does not end after all. Any thread. */
+    public void reopen() {
+        state.loop.tell(() -> {
+            if (state.shut) {
+                state.shut = false;
+                arming.sayAgain();
+            }
+        });
+    }
+
     /** libvirt's {@code release} hook: that run has ended, it says. Any thread. */
     public void released(UUID uuid) {
         state.loop.hint(() -> endings.hintEnd(uuid));

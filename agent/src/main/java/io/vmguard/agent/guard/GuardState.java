@@ -25,6 +25,8 @@ final class GuardState {
     boolean joined;
     /** Boot clock: the start of the last renewal that has succeeded; 0 = none. Written by the engine's threads. */
     volatile long renewedNanos;
+    /** The agent is about to end on request: nothing is started any more, and the watchdog is somebody else's. */
+    boolean shut;
     /** Somebody needs libvirt's list of active domains. */
     boolean listWanted;
 

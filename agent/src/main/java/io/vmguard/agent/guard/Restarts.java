@@ -56,7 +56,7 @@ final class Restarts {
 
     /** Starts what is due, one after the other. */
     void startWhenDue(long nowNanos) {
-        if (wanted.isEmpty() || !state.member() || state.loop.closing()) {
+        if (wanted.isEmpty() || !state.member() || state.loop.closing() || state.shut) {
             return;
         }
         boolean busy = wanted.values().stream().anyMatch(restart -> restart.underWay);

@@ -64,7 +64,7 @@ final class Starts {
 
     private void onStart(Start start) {
         String name = start.spec().name();
-        if (state.loop.closing()) {
+        if (state.loop.closing() || state.shut) {
             refuse(start, new StartAnswer.CannotTell(Sentences.stopping(name)));
             return;
         }
@@ -262,7 +262,7 @@ final class Starts {
         again.stream().filter(start -> !start.answer().isDone()).forEach(this::onStart);
     }
 
-    /** The guard ends: nobody is left without an answer, and no lease that was taken for a start is left behind. */
+    /** The guard or the agent ends: nobody is left without an answer, and no lease that was taken for a start is left behind. */
     void refuseAll() {
         waiting.forEach(start -> refuse(
                 start,

@@ -9,6 +9,8 @@ import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import org.eclipse.jetty.server.Handler;
@@ -34,8 +36,12 @@ public final class HookServer implements AutoCloseable {
     private final Path socket;
     private final Optional<String> group;
 
-    /** @param upkeep is asked first; the hooks' handler answers everything that it leaves */
-    public HookServer(Path socket, Optional<String> group, UpkeepHandler upkeep, HookHandler hooks) {
+    /**
+     * Makes it; {@link #start} begins to listen.
+     *
+     * @param others are asked first; the hooks' handler answers everything that they leave
+     */
+    public HookServer(Path socket, Optional<String> group, List<Handler> others, HookHandler hooks) {
         this.socket = socket;
         this.group = group;
         QueuedThreadPool threads = new QueuedThreadPool(MAX_THREADS, MIN_THREADS);
@@ -52,7 +58,9 @@ public final class HookServer implements AutoCloseable {
         connector.setAcceptQueueSize(MAX_THREADS);
         connector.setIdleTimeout(IDLE.toMillis());
         server.addConnector(connector);
-        server.setHandler(new Handler.Sequence(upkeep, hooks));
+        List<Handler> handlers = new ArrayList<>(others);
+        handlers.add(hooks);
+        server.setHandler(new Handler.Sequence(handlers));
         server.setErrorHandler(hooks::answerError);
         server.setStopTimeout(0);
     }

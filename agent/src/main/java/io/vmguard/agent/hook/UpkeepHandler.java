@@ -10,12 +10,10 @@ import io.vmguard.agent.upkeep.UpkeepAnswer.Outcome;
 import io.vmguard.lease.LeaseName;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
-import jdk.net.ExtendedSocketOptions;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
@@ -51,7 +49,9 @@ public final class UpkeepHandler extends Handler.Abstract {
         } else if (path.equals(REMOVE) && unused.isEmpty()) {
             reply(response, callback, 400, "bad_request", "the parameter unused_seconds is missing or no number");
         } else {
-            Operator operator = operator(request, query);
+            // What the calling process says of itself is only noted.
+            String claimed = query.getValue("on_behalf_of");
+            Operator operator = new Operator(Peer.of(request), claimed == null ? "" : claimed);
             UpkeepAnswer answer = path.equals(RELEASE)
                     ? upkeep.release(operator, lease.get(), Optional.ofNullable(query.getValue("host_is_off")))
                     : upkeep.remove(operator, lease.get(), unused.get());
@@ -72,17 +72,6 @@ public final class UpkeepHandler extends Handler.Abstract {
         return text == null || !text.matches("[0-9]{1,10}")
                 ? Optional.empty()
                 : Optional.of(Duration.ofSeconds(Long.parseLong(text)));
-    }
-
-    /** The kernel says whose process is at the other end; what that process says of itself is only noted. */
-    private static Operator operator(Request request, Fields query) throws IOException {
-        Object transport =
-                request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
-        String user = transport instanceof SocketChannel channel
-                ? channel.getOption(ExtendedSocketOptions.SO_PEERCRED).user().getName()
-                : "unknown";
-        String claimed = query.getValue("on_behalf_of");
-        return new Operator(user, claimed == null ? "" : claimed);
     }
 
     private void reply(Response response, Callback callback, UpkeepAnswer answer) throws IOException {

@@ -119,6 +119,20 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
         inbox.add(this::onDisarm);
     }
 
+    /**
+     * The same on request, though users of leases run on. Any thread.
+     *
+     * @return completes with the reason if it cannot be had at once; it is tried again then
+     */
+    public CompletableFuture<Optional<String>> standDown() {
+        CompletableFuture<Optional<String>> answer = new CompletableFuture<>();
+        inbox.add(() -> {
+            onDisarm();
+            answer.complete(armed == null ? Optional.empty() : Optional.of(detail));
+        });
+        return answer;
+    }
+
     /** A renewal reached the disk. Any thread. */
     public void renewed(Renewal renewal) {
         inbox.add(() -> last = renewal);

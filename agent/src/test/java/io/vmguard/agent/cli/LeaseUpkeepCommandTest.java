@@ -139,7 +139,7 @@ class LeaseUpkeepCommandTest {
         HookServer server = new HookServer(
                 socket,
                 Optional.empty(),
-                new UpkeepHandler(upkeep),
+                List.of(new UpkeepHandler(upkeep)),
                 new HookHandler(guard, TestDomain.BY_NAME, () -> status, false, LIMIT));
         server.start();
         open.add(server);

@@ -71,6 +71,34 @@ class DomainGuardWatchdogTest {
     }
 
     @Test
+    void anAgentThatIsAboutToEndStartsNothingAndLeavesTheWatchdogAlone() {
+        bench.run(DEMO1);
+        CompletableFuture<GuardView> shut = bench.guard.shut();
+        bench.settle();
+        assertThat(shut.join().domains()).extracting(DomainView::name).containsExactly("demo1");
+        assertThat(bench.ask(DEMO2).message()).contains("demo2: the lease agent is stopping");
+
+        bench.watchdog.disarm(); // as the one who ends it does
+        bench.pass(A_WHILE);
+        assertThat(bench.watchdog.armed()).isFalse();
+
+        bench.guard.reopen();
+        bench.settle();
+        assertThat(bench.watchdog.armed()).as("it goes on after all").isTrue();
+        assertThat(bench.ask(DEMO2)).isEqualTo(new StartAnswer.Granted(""));
+    }
+
+    @Test
+    void aStartThatIsOnItsWayWhenTheAgentIsAboutToEndIsRefusedAndGivesItsLeasesBack() {
+        bench.watchdog.holdBack();
+        CompletableFuture<StartAnswer> answer = bench.prepare(DEMO1);
+        bench.guard.shut();
+        bench.settle();
+        assertThat(answer.getNow(new StartAnswer.Granted("")).message()).contains("the lease agent is stopping");
+        assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    @Test
     void itIsDisarmedWhenTheLastUserIsProvedGoneAndNotBefore() {
         FakeProcess one = bench.run(DEMO1);
         FakeProcess two = bench.run(DEMO2);

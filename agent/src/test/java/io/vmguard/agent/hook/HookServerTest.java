@@ -9,8 +9,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
+import io.vmguard.agent.guard.DomainView;
 import io.vmguard.agent.guard.GuardSettings;
+import io.vmguard.agent.guard.GuardView;
 import io.vmguard.agent.hook.RawClient.Answer;
+import io.vmguard.agent.stop.AgentStop;
+import io.vmguard.agent.stop.RunningAgent;
 import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.FakeHypervisor;
 import io.vmguard.agent.testing.FakeLockspace;
@@ -23,9 +27,11 @@ import io.vmguard.agent.upkeep.Upkeep;
 import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LockspaceView;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.inspect.LeaseInspector;
+import io.vmguard.lease.testing.Await;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.URLEncoder;
@@ -39,10 +45,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -67,6 +75,7 @@ class HookServerTest {
     private final FakeHypervisor hypervisor = new FakeHypervisor();
     private final ExecutorService slowCalls = Executors.newCachedThreadPool();
     private final List<AutoCloseable> open = new ArrayList<>();
+    private final AtomicInteger stops = new AtomicInteger();
     private Path socket = Path.of("");
 
     @BeforeEach
@@ -115,6 +124,44 @@ class HookServerTest {
                 "node-a"));
     }
 
+    private AgentStop stop(DomainGuard guard) {
+        return new AgentStop(
+                new RunningAgent() {
+                    @Override
+                    public List<DomainView> domains() {
+                        return guard.view().domains();
+                    }
+
+                    @Override
+                    public CompletableFuture<List<DomainView>> shut() {
+                        return guard.shut().thenApply(GuardView::domains);
+                    }
+
+                    @Override
+                    public void reopen() {
+                        guard.reopen();
+                    }
+
+                    @Override
+                    public LockspaceView lockspace() {
+                        return lockspace.view();
+                    }
+
+                    @Override
+                    public CompletableFuture<Optional<String>> disarm() {
+                        return CompletableFuture.completedFuture(Optional.empty());
+                    }
+
+                    @Override
+                    public void keepUsers() {}
+
+                    @Override
+                    public void standDown() {}
+                },
+                Duration.ofSeconds(1),
+                stops::incrementAndGet);
+    }
+
     private HookServer server(boolean observe) throws IOException {
         DomainGuard guard = guard(observe);
         guard.start();
@@ -125,7 +172,8 @@ class HookServerTest {
     private HookServer serve(DomainGuard guard, boolean observe, Duration answerLimit) throws IOException {
         HookHandler handler =
                 new HookHandler(guard, TestDomain.BY_NAME, () -> SampleReport.of(true), observe, answerLimit);
-        HookServer server = new HookServer(socket, Optional.empty(), upkeep(), handler);
+        HookServer server =
+                new HookServer(socket, Optional.empty(), List.of(upkeep(), new StopHandler(stop(guard))), handler);
         server.start();
         open.add(server);
         open.add(guard);
@@ -596,13 +644,49 @@ class HookServerTest {
     }
 
     @Test
+    void stopWithoutAChoiceIs400() throws IOException {
+        server(false);
+        Answer answer = ask("POST /v1/stop HTTP/1.1\r\nHost: v\r\nContent-Length: 0\r\n\r\n");
+        assertThat(answer.status()).isEqualTo(400);
+        assertThat(answer.body()).contains("\"outcome\":\"bad_request\"", "keep or release");
+        assertThat(stops).hasValue(0);
+    }
+
+    @Test
+    void stopThatIsRefusedIs409WithTheDomainsInTheWay() throws IOException {
+        server(false);
+        ask(prepare(DEMO1));
+        Answer answer = ask("POST /v1/stop?domains=release HTTP/1.1\r\nHost: v\r\nContent-Length: 0\r\n\r\n");
+        assertThat(answer.status()).isEqualTo(409);
+        JsonNode document = new ObjectMapper().readTree(answer.body());
+        assertThat(document.get("outcome").asText()).isEqualTo("refused");
+        assertThat(document.get("domains")).hasToString("[\"demo1\"]");
+        assertThat(stops).hasValue(0);
+    }
+
+    @Test
+    void stopThatKeepsTheDomainsIs200AndEndsTheAgentAfterItsAnswer() throws IOException {
+        server(false);
+        ask(prepare(DEMO1));
+        Answer answer = ask("POST /v1/stop?domains=keep HTTP/1.1\r\nHost: v\r\nContent-Length: 0\r\n\r\n");
+        assertThat(answer.status()).isEqualTo(200);
+        JsonNode document = new ObjectMapper().readTree(answer.body());
+        assertThat(document.get("outcome").asText()).isEqualTo("stopping");
+        assertThat(document.get("pid").asLong())
+                .isEqualTo(ProcessHandle.current().pid());
+        assertThat(document.get("message").asText()).contains("NOBODY GUARDS", "demo1");
+        Await.until("the agent to be told to end", Duration.ofSeconds(10), () -> stops.get() == 1);
+        assertThat(ask(prepare(DEMO2)).status()).isEqualTo(503);
+    }
+
+    @Test
     void placeWhereNobodyCanListenIsNamed() throws IOException {
         Files.createDirectories(socket);
         Files.writeString(socket.resolve("in-the-way"), "");
         HookServer server = new HookServer(
                 socket,
                 Optional.empty(),
-                upkeep(),
+                List.of(upkeep()),
                 new HookHandler(guard(false), TestDomain.BY_NAME, () -> SampleReport.of(true), false, ANSWER_LIMIT));
         assertThatThrownBy(server::start)
                 .isInstanceOf(IOException.class)
@@ -614,7 +698,7 @@ class HookServerTest {
         HookServer server = new HookServer(
                 socket,
                 Optional.of("no-such-group"),
-                upkeep(),
+                List.of(upkeep()),
                 new HookHandler(guard(false), TestDomain.BY_NAME, () -> SampleReport.of(true), false, ANSWER_LIMIT));
         open.add(server);
         assertThatThrownBy(server::start).isInstanceOf(IOException.class).hasMessageContaining("no-such-group");

@@ -10,6 +10,7 @@ import io.vmguard.lease.Renewal;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
@@ -92,6 +93,18 @@ class LeaseWatchdogTest {
         assertThat(wdmd.armed()).isTrue();
         assertThat(watchdog.view().state()).isEqualTo(State.ARMED);
         assertThat(lastWords).isEmpty();
+    }
+
+    @Test
+    void onRequestItIsDisarmedThoughLeasesAreHeldAndStaysSo() {
+        renew();
+        arm();
+        CompletableFuture<Optional<String>> down = watchdog.standDown();
+        passRenewing(Duration.ofMinutes(1));
+        assertThat(down).isCompletedWithValue(Optional.empty());
+        assertThat(wdmd.armed()).isFalse();
+        pass(Duration.ofMinutes(10));
+        assertThat(wdmd.fired()).isFalse();
     }
 
     @Test

@@ -52,6 +52,8 @@ final class Joiner {
     private final Supplier<IoJournal> journal;
     private final Path recordFile;
     private final Path rememberedFile;
+    /** From now on every record says that its users are left running on purpose. */
+    private volatile boolean usersKept;
 
     /** @param journal of this process, once it has one */
     Joiner(
@@ -164,7 +166,11 @@ final class Joiner {
                 usersGone);
         if (succession instanceof Succession.Continued continued) {
             Membership membership = membership(file, sound, continued.record(), continued.renewedNanos());
-            return new Result.Member(membership, true, before.orElseThrow().users(), continued.remains());
+            Map<LeaseName, LeaseUse> users = before.orElseThrow().users();
+            if (before.get().cleanStop()) {
+                write(membership, users); // guarded again: what comes next is no choice of anybody's
+            }
+            return new Result.Member(membership, true, users, continued.remains());
         }
         if (succession instanceof Succession.GoneFirst first) {
             return new Result.Failed(
@@ -263,9 +269,33 @@ final class Joiner {
         replace(record(membership, users));
     }
 
-    /** The same, with the word that the users were left running on purpose. */
-    void writeCleanStop(Membership membership, Map<LeaseName, LeaseUse> users) throws IOException {
-        replace(record(membership, users).withCleanStop());
+    /** Replaces the local record. */
+    interface Writing {
+        void write() throws IOException;
+    }
+
+    /**
+     * From now on the users are left running on purpose.
+     *
+     * @param writing writes the record as it is now
+     * @throws IOException if it cannot be written: nothing has changed then
+     */
+    void keepUsers(Writing writing) throws IOException {
+        usersKept = true;
+        try {
+            writing.write();
+        } catch (IOException e) {
+            usersKept = false;
+            throw e;
+        }
+    }
+
+    /** What a predecessor has left, with that word. Only while this process has no membership of its own. */
+    void keepUsersBefore() throws IOException {
+        Optional<LocalRecord> before = before();
+        if (before.isPresent()) {
+            replace(before.get().withCleanStop());
+        }
     }
 
     private void replace(LocalRecord record) throws IOException {
@@ -286,7 +316,7 @@ final class Joiner {
                 membership.owner,
                 membership.record().resourceName(),
                 clock.bootNanos() - clock.monotonicNanos(),
-                false,
+                usersKept,
                 users);
     }
 

@@ -732,17 +732,24 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         return views;
     }
 
+    /**
+     * This process is about to end, and somebody has chosen that the users of its leases run on. A successor that comes when the leases
+     * have expired does not stop them then. Without this word they must be proved gone first, as after a crash.
+     *
+     * @throws IOException with the reason, if the word cannot be left: nothing has changed then
+     */
+    public void keepUsers() throws IOException {
+        Resources table = table();
+        boolean mayWrite = seat != null && (table == null || state == LockspaceView.State.MEMBER);
+        if (!mayWrite) {
+            throw new IOException(detail);
+        }
+        joiner.keepUsers(table == null ? joiner::keepUsersBefore : table::rewriteRecord);
+    }
+
+    /** Ends. Without a lease in use the membership is given back; otherwise it is left to a successor, or expires. */
     @Override
     public void close() {
-        Membership current = membership;
-        Resources table = table();
-        if (current != null && table != null && !table.all().isEmpty()) {
-            try {
-                joiner.writeCleanStop(current, table.all());
-            } catch (IOException e) {
-                // Without it a late successor stops these users, which is the safe side.
-            }
-        }
         closing.countDown();
         // Otherwise the kernel closes both when the last I/O has ended, and no successor gets the lock before.
         if (awaitQuiet()) {

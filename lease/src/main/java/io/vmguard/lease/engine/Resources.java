@@ -734,6 +734,13 @@ final class Resources {
         joiner.write(membership, uses(hold -> true));
     }
 
+    /** Writes the local record as it is now. */
+    void rewriteRecord() throws IOException {
+        synchronized (holds) {
+            writeRecord();
+        }
+    }
+
     private Map<LeaseName, LeaseUse> uses(Predicate<Hold> which) {
         Map<LeaseName, LeaseUse> uses = new LinkedHashMap<>();
         holds.values().stream().filter(which).forEach(hold -> uses.put(hold.resource, hold.use()));
@@ -749,12 +756,6 @@ final class Resources {
         synchronized (holds) {
             retired = holds.isEmpty();
             return retired;
-        }
-    }
-
-    Map<LeaseName, LeaseUse> all() {
-        synchronized (holds) {
-            return uses(hold -> true);
         }
     }
 

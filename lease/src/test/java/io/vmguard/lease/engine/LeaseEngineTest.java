@@ -369,11 +369,41 @@ class LeaseEngineTest {
         LiveHost before = a.member();
         Owner owner = before.owner();
         before.acquire(R1);
-        before.close();
+        before.closeKeepingUsers();
 
         try (LiveHost after = a.later(EXPIRED, Duration.ZERO).member()) {
             assertThat(after.events).containsExactly("joined " + new Owner(owner.hostId(), owner.generation() + 1));
             assertThat(after.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+        }
+    }
+
+    @Test
+    void thatUsersWereLeftRunningIsForgottenOnceTheirLeasesAreKeptAgain() throws IOException {
+        LiveHost before = a.member();
+        before.acquire(R1);
+        before.closeKeepingUsers();
+
+        LiveHost between = a.member();
+        assertThat(between.events).containsExactly("resumed " + between.owner());
+        between.close();
+        try (LiveHost after = a.later(EXPIRED, Duration.ZERO).join()) {
+            after.awaitEvent("previousLifeLost");
+        }
+    }
+
+    @Test
+    void anAgentThatHasNotJoinedYetCanLeaveTheUsersOfTheOneBeforeRunning() throws IOException {
+        LiveHost before = a.member();
+        before.acquire(R1);
+        before.close();
+
+        Files.move(leases.resolve("LS"), dir.resolve("elsewhere"));
+        LiveHost between = a.join();
+        between.awaitEvent("joinFailed");
+        between.closeKeepingUsers();
+        Files.move(dir.resolve("elsewhere"), leases.resolve("LS"));
+        try (LiveHost after = a.later(EXPIRED, Duration.ZERO).member()) {
+            assertThat(after.events).containsExactly("joined " + after.owner());
         }
     }
 

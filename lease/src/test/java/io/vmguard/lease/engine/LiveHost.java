@@ -228,23 +228,19 @@ final class LiveHost implements AutoCloseable {
         }
     }
 
-    /** Closes it, and makes its local record look as if it had been killed. */
+    /** With a lease in use a stop leaves what a kill leaves: nobody has said what becomes of its users. */
     void kill() {
         close();
+    }
+
+    /** Stops it with the word that the users run on. */
+    void closeKeepingUsers() {
         try {
-            LocalRecord record = LocalRecord.read(recordFile).orElseThrow();
-            new LocalRecord(
-                            record.bootId(),
-                            record.where(),
-                            record.owner(),
-                            record.hostName(),
-                            record.suspendedNanos(),
-                            false,
-                            record.users())
-                    .write(recordFile);
+            engine.keepUsers();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+        close();
     }
 
     @Override

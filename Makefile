@@ -5,13 +5,14 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test sim deb rpm bench fuzz mutation format clean
+.PHONY: help run test chaos sim deb rpm bench fuzz mutation format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
 	@echo 'make test    everything: unit tests, real sanlock, two hosts with the built packages (root or sudo)'
 	@echo 'make deb     target/vmguard_VERSION_all.deb'
 	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
+	@echo 'make chaos   each fault of a host alone and in pairs, and who could write when; HOSTS=4 pairs of hosts at a time (half an hour)'
 	@echo 'make sim     millions of schedules of the lease protocol: SEEDS=1000000 FIRST=1 LIMIT=600 (seconds); SEED=n replays one'
 	@echo 'make bench   the lease engine beside sanlock; start times beside libvirt alone, libvirt-sanlock and virtlockd'
 	@echo 'make fuzz    look for bytes that a decoder cannot take, SECONDS=60 for each; TARGET=pattern for some'
@@ -43,6 +44,16 @@ test:
 	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
 	test/infra/build-images.sh; \
 	$(MVN) verify
+
+CHAOS = all
+HOSTS = 4
+chaos:
+	@test/infra/install-deps.sh
+	$(MAKE) --no-print-directory deb
+	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
+	test/infra/build-images.sh; \
+	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
+		-Dit.test=FaultMatrixIT -Dchaos=$(CHAOS) -Dchaos.hosts=$(HOSTS)
 
 SEEDS = 1000000
 FIRST = 1

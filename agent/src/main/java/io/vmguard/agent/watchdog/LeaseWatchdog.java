@@ -347,12 +347,16 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
     private void expire(String why) {
         ResetTimer timer = armed;
         Renewal renewal = last;
-        if (timer == null || renewal == null || expiring || disarming) {
+        if (timer == null || renewal == null || disarming) {
             return;
         }
-        expiring = true;
-        impending(why);
-        if (timer.letExpire(renewal) instanceof Result.Failed failed) {
+        if (!expiring) {
+            expiring = true;
+            impending(why);
+        }
+        if (timer.letExpire(renewal) instanceof Result.Failed failed
+                && !failed.why().equals(detail)) {
+            detail = failed.why();
             LOG.error("{} could not be told: {}", timer.name(), failed.why());
         }
     }
@@ -415,8 +419,8 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
         if (timer == null || disarming || renewal == null) {
             return;
         }
-        if (!expiring && timer.leaveArmed(renewal) instanceof Result.Failed failed) {
-            LOG.error("{} could not be given more time: {}", timer.name(), failed.why());
+        if (timer.leaveArmed(renewal) instanceof Result.Failed failed) {
+            LOG.error("{} could not be told how long to wait: {}", timer.name(), failed.why());
         }
         LOG.warn(
                 "watchdog {} stays armed, for leases are held: unless an agent continues, this machine is reset within {} s",

@@ -46,12 +46,15 @@ public interface ResetTimer {
     Duration timeout();
 
     /**
-     * It is not fed any more. Makes sure that the reset comes one watchdog timeout after the renewal's deadline at the latest, whatever
-     * a late feeding or a suspended machine has done to it.
+     * It is not fed any more; called again and again until it is, or is disarmed. Makes sure that the reset comes one watchdog timeout
+     * after the renewal's deadline at the latest, whatever a late feeding, a suspended machine or the end of this process does to it.
      */
     Result letExpire(Renewal last);
 
-    /** This process goes, and leases stay: gives the next one as much time as the renewal allows. */
+    /**
+     * This process goes, and leases stay: gives the next one as much time as the renewal allows, and none that it would not have had
+     * after {@link #letExpire}.
+     */
     Result leaveArmed(Renewal last);
 
     /** No lease is held: this machine must not be reset. If it cannot be disarmed it is kept alive, and the caller tries again. */

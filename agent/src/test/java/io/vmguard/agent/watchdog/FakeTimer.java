@@ -16,6 +16,7 @@ final class FakeTimer implements ResetTimer {
     private boolean armed;
     private long firesNanos = Long.MAX_VALUE;
     private int feedings;
+    private int expirings;
     private Runnable beforeFeeding = () -> {};
 
     FakeTimer(String name, Duration timeout, FakeClock clock, boolean inherited) {
@@ -50,6 +51,11 @@ final class FakeTimer implements ResetTimer {
 
     int feedings() {
         return feedings;
+    }
+
+    /** How often it was told that it is not fed any more. */
+    int expirings() {
+        return expirings;
     }
 
     private Result result() {
@@ -103,6 +109,7 @@ final class FakeTimer implements ResetTimer {
 
     @Override
     public Result letExpire(Renewal last) {
+        expirings++;
         long latestNanos = last.deadlineBootNanos() + timeout.toNanos();
         firesNanos = Math.min(firesNanos, Math.max(clock.bootNanos(), latestNanos));
         return result();

@@ -118,6 +118,22 @@ class LeaseWatchdogTest {
     }
 
     @Test
+    void untilTheResetTheTimerIsToldOverAndOverThatItIsNotFedAnyMore() {
+        renew();
+        arm();
+        pass(Duration.ofSeconds(79));
+        int before = wdmd.expirings();
+        assertThat(before).isPositive();
+        pass(Duration.ofSeconds(30));
+        assertThat(wdmd.expirings()).isGreaterThanOrEqualTo(before + 30);
+        disarm();
+        int after = wdmd.expirings();
+        pass(Duration.ofSeconds(5));
+        assertThat(wdmd.expirings()).as("disarmed").isEqualTo(after);
+        assertThat(lastWords).hasSize(2).first().asString().contains("WILL BE RESET");
+    }
+
+    @Test
     void theReasonIsLeftBeforeTheReset() {
         renew();
         arm();

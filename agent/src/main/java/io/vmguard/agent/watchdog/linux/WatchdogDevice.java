@@ -9,15 +9,22 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /**
  * A watchdog device of the kernel. It runs from the moment it is opened, so it is opened only when it is to be armed.
  *
  * <p>Its timeout is that of the leases, W: fed for the last time before their deadline, it fires W after the deadline at the latest.
+ * The kernel feeds it once more when its last holder dies, so from then on its timeout becomes shorter as time passes.
  */
 public final class WatchdogDevice implements ResetTimer {
     private static final int CLOSED = -1;
+    private static final int UNKNOWN = 0;
     private static final Duration LONGEST_INTERVAL = Duration.ofSeconds(5);
+    /** From one shortening of the timeout to the next a second passes, in which a close feeds it. */
+    private static final int STEP_SECONDS = 1;
+    /** From the last word of this process to the close of its copies, the service manager's included. */
+    private static final int EXIT_SECONDS = 5;
 
     private final Driver driver;
     private final String name;
@@ -26,9 +33,16 @@ public final class WatchdogDevice implements ResetTimer {
     private final DescriptorStore store;
     private final boolean inherited;
     private int fd = CLOSED;
+    /** With which it is fed. */
     private int timeoutSeconds;
+    /** Which it has, as far as we know; an earlier agent may have set another one. */
+    private int setSeconds = UNKNOWN;
+
     private boolean pings = true;
-    private long fedNanos;
+    private boolean settable;
+    private boolean refusesShorter;
+    /** By when it has to fire, since it is not fed any more. */
+    private OptionalLong firesByNanos = OptionalLong.empty();
 
     /**
      * Between which bounds the timeout of a device must be.
@@ -124,7 +138,7 @@ public final class WatchdogDevice implements ResetTimer {
         }
         pings = (options & Driver.WDIOF_KEEPALIVEPING) != 0;
         int wanted = (int) limits.longest().toSeconds();
-        boolean settable = (options & Driver.WDIOF_SETTIMEOUT) != 0;
+        settable = (options & Driver.WDIOF_SETTIMEOUT) != 0;
         if (settable) {
             driver.setTimeout(fd, wanted); // what came of it is asked for
         }
@@ -139,6 +153,9 @@ public final class WatchdogDevice implements ResetTimer {
                     + " s");
         }
         timeoutSeconds = timeout;
+        setSeconds = timeout;
+        refusesShorter = false;
+        firesByNanos = OptionalLong.empty();
         return Optional.empty();
     }
 
@@ -147,14 +164,13 @@ public final class WatchdogDevice implements ResetTimer {
         if (fd == CLOSED) {
             return new Result.Failed(name + " is closed");
         }
-        if (fedNanos == 0) {
-            // Left by an earlier agent, who may have given it more time than it may have from now on.
-            Optional<String> unfit = prepare();
-            if (unfit.isPresent()) {
-                return new Result.Failed(unfit.get());
-            }
-        }
-        return ping();
+        Optional<String> unfit = restore();
+        return unfit.isPresent() ? new Result.Failed(unfit.get()) : ping();
+    }
+
+    /** An earlier agent may have given it more time than it may have from now on; or it was about to fire. */
+    private Optional<String> restore() {
+        return setSeconds != timeoutSeconds || firesByNanos.isPresent() ? prepare() : Optional.empty();
     }
 
     private Result ping() {
@@ -162,7 +178,6 @@ public final class WatchdogDevice implements ResetTimer {
         if (result < 0) {
             return failed("cannot be fed", result);
         }
-        fedNanos = clock.bootNanos();
         return new Result.Done();
     }
 
@@ -179,32 +194,63 @@ public final class WatchdogDevice implements ResetTimer {
 
     @Override
     public Result letExpire(Renewal last) {
-        long latestNanos = latest(last);
-        if (fd == CLOSED || fedNanos + timeout().toNanos() <= latestNanos) {
+        if (fd == CLOSED) {
             return new Result.Done();
         }
-        // It was fed too late, because this thread was held up on its way; a shorter timeout takes that back.
-        int seconds = (int)
-                Math.max(1, Duration.ofNanos(latestNanos - clock.bootNanos()).toSeconds());
+        long nowNanos = clock.bootNanos();
+        if (firesByNanos.isEmpty()) {
+            firesByNanos = OptionalLong.of(
+                    Math.min(latest(last), nowNanos + limits.longest().toNanos()));
+        }
+        return shorten(secondsUntil(firesByNanos.getAsLong()) - STEP_SECONDS);
+    }
+
+    @Override
+    public Result leaveArmed(Renewal last) {
+        int seconds = secondsUntil(firesByNanos.orElse(latest(last))) - EXIT_SECONDS;
+        if (fd == CLOSED || !settable || firesByNanos.isPresent() || seconds <= timeoutSeconds) {
+            return fd == CLOSED ? new Result.Done() : shorten(seconds);
+        }
         int set = driver.setTimeout(fd, seconds);
-        return set < 0 ? failed("cannot be told to fire in " + seconds + " s", set) : new Result.Done();
+        if (set > seconds) {
+            set = driver.setTimeout(fd, timeoutSeconds);
+        }
+        if (set < 0) {
+            return ping(); // it cannot be so long; then it is as long as ever
+        }
+        setSeconds = set;
+        return new Result.Done();
     }
 
     private long latest(Renewal last) {
         return last.deadlineBootNanos() + limits.longest().toNanos();
     }
 
-    @Override
-    public Result leaveArmed(Renewal last) {
-        int seconds = (int) Duration.ofNanos(latest(last) - clock.bootNanos()).toSeconds() - 1;
-        if (fd == CLOSED || seconds <= timeoutSeconds) {
+    private int secondsUntil(long nanos) {
+        return (int) Duration.ofNanos(nanos - clock.bootNanos()).toSeconds();
+    }
+
+    /**
+     * Takes so much of its time that it fires in so many seconds at the latest, also if it is closed at once. Nothing is done over and
+     * over that feeds it and changes nothing.
+     */
+    private Result shorten(int seconds) {
+        int wanted = Math.max(1, seconds);
+        boolean shortEnough = setSeconds != UNKNOWN && setSeconds <= wanted;
+        if (shortEnough || refusesShorter) {
             return new Result.Done();
         }
-        int set = driver.setTimeout(fd, seconds);
-        if (set > seconds) {
-            driver.setTimeout(fd, timeoutSeconds);
+        int set = settable || setSeconds == UNKNOWN ? driver.setTimeout(fd, wanted) : -Libc.EOPNOTSUPP;
+        for (int less = wanted - 1; set > wanted && less > 0; less--) {
+            set = driver.setTimeout(fd, less); // it rounds up
         }
-        return set < 0 ? ping() : new Result.Done(); // it cannot be so long; then it is as long as ever
+        refusesShorter = set < 0 || set > wanted;
+        setSeconds = set > 0 ? set : setSeconds;
+        if (set < 0) {
+            return failed(
+                    "cannot be told to fire in " + wanted + " s, so it may fire too late if this agent dies", set);
+        }
+        return new Result.Done();
     }
 
     @Override
@@ -214,6 +260,7 @@ public final class WatchdogDevice implements ResetTimer {
         }
         int result = stop();
         if (result < 0) {
+            restore();
             ping();
             return failed("does not stop", result);
         }
@@ -239,7 +286,7 @@ public final class WatchdogDevice implements ResetTimer {
     private void close() {
         driver.close(fd);
         fd = CLOSED;
-        fedNanos = 0;
+        setSeconds = UNKNOWN;
     }
 
     private Result failed(String what, int result) {

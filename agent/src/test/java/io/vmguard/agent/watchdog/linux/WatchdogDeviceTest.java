@@ -22,10 +22,11 @@ class WatchdogDeviceTest {
     private static final Path PATH = Path.of("/dev/watchdog0");
     private static final WatchdogDevice.Limits LIMITS =
             new WatchdogDevice.Limits(Duration.ofSeconds(60), Duration.ofSeconds(10));
+    private static final Duration STEP = Duration.ofMillis(250);
     private static final int ALL = Driver.WDIOF_SETTIMEOUT | Driver.WDIOF_MAGICCLOSE | Driver.WDIOF_KEEPALIVEPING;
 
     private final FakeClock clock = new FakeClock();
-    private final FakeDriver driver = new FakeDriver();
+    private final FakeDriver driver = new FakeDriver(clock);
     private final FakeStore store = new FakeStore();
     private final WatchdogDevice device = new WatchdogDevice(driver, PATH, LIMITS, clock, store);
 
@@ -162,14 +163,126 @@ class WatchdogDeviceTest {
         assertThat(driver.timeout).isBetween(38, 40);
     }
 
+    /** Steps of the watchdog's thread from now on, without a word that leases are in time. */
+    private void expire(Renewal renewal, Duration time) {
+        for (long left = time.toMillis(); left > 0 && !driver.fired(); left -= STEP.toMillis()) {
+            assertThat(device.letExpire(renewal)).isEqualTo(new Result.Done());
+            clock.advance(STEP);
+        }
+    }
+
     @Test
-    void whatWasFedInTimeIsLeftAlone() {
+    void fedNoMoreItFiresByTheTimeThatOthersWaitForAndHardlySooner() {
         Renewal renewal = renewal();
         device.arm(renewal);
+        clock.advance(Duration.ofSeconds(55));
+        device.feed(renewal);
+        clock.advance(Duration.ofSeconds(23));
+        expire(renewal, Duration.ofMinutes(5));
+        assertThat(clock.bootNanos() - renewal.startedBootNanos())
+                .isBetween(
+                        Duration.ofSeconds(80 + 60 - 5).toNanos(),
+                        Duration.ofSeconds(80 + 60).toNanos());
+    }
+
+    @Test
+    void theDeathOfTheAgentAfterTheLossGivesTheMachineNoMoreTime() {
+        for (int granularity : List.of(1, 4)) {
+            for (int second = 0; second < 60; second++) {
+                FakeClock clock = this.clock;
+                FakeDriver each = new FakeDriver(clock);
+                each.granularity = granularity;
+                WatchdogDevice device = new WatchdogDevice(each, PATH, LIMITS, clock, new FakeStore());
+                Renewal renewal = renewal();
+                device.arm(renewal);
+                clock.advance(Duration.ofSeconds(70));
+                device.feed(renewal);
+                clock.advance(Duration.ofSeconds(8));
+                for (int step = 0; step < second * 4 && !each.fired(); step++) {
+                    device.letExpire(renewal);
+                    clock.advance(STEP);
+                }
+                each.close(FakeDriver.FD);
+                assertThat(each.firesNanos - renewal.deadlineBootNanos())
+                        .as("closed %s s after the last feeding, in steps of %s s", second, granularity)
+                        .isLessThanOrEqualTo(
+                                Duration.ofSeconds(60 + granularity - 1).toNanos());
+            }
+        }
+    }
+
+    @Test
+    void oneWhoseTimeoutCannotBeMadeShorterFiresAllTheSameAndSaysWhatThatMeans() {
+        driver.options = ALL & ~Driver.WDIOF_SETTIMEOUT;
+        Renewal renewal = renewal();
+        device.arm(renewal);
+        clock.advance(Duration.ofSeconds(50));
+        device.feed(renewal);
+        clock.advance(Duration.ofSeconds(30));
+        assertThat(why(device.letExpire(renewal))).contains("it may fire too late if this agent dies");
+        expire(renewal, Duration.ofMinutes(5));
+        assertThat(clock.bootNanos() - renewal.startedBootNanos())
+                .isLessThanOrEqualTo(Duration.ofSeconds(50 + 60 + 1).toNanos());
+    }
+
+    @Test
+    void oneThatCannotBeAsShortAsItShouldFiresAllTheSame() {
+        driver.granularity = 20;
+        Renewal renewal = renewal();
+        device.arm(renewal);
+        clock.advance(Duration.ofSeconds(70));
+        device.feed(renewal);
+        clock.advance(Duration.ofSeconds(8));
+        expire(renewal, Duration.ofMinutes(5));
+        assertThat(clock.bootNanos() - renewal.startedBootNanos())
+                .isLessThanOrEqualTo(Duration.ofSeconds(80 + 60).toNanos());
+    }
+
+    @Test
+    void fedAfterAllItHasItsFullTimeoutAgain() {
+        Renewal renewal = renewal();
+        device.arm(renewal);
+        clock.advance(Duration.ofSeconds(50));
+        device.feed(renewal);
+        expire(renewal, Duration.ofSeconds(50));
+        assertThat(driver.timeout).isLessThan(12);
+        assertThat(device.feed(renewal())).isEqualTo(new Result.Done());
+        assertThat(driver.timeout).isEqualTo(60);
         driver.calls.clear();
-        clock.advance(Duration.ofSeconds(78));
-        device.letExpire(renewal);
-        assertThat(driver.calls).isEmpty();
+        device.feed(renewal());
+        assertThat(driver.calls).as("from then on as ever").containsExactly("keepalive");
+    }
+
+    @Test
+    void oneThatDoesNotStopWhileItExpiresIsKeptAliveWithItsFullTimeout() {
+        Renewal renewal = renewal();
+        device.arm(renewal);
+        expire(renewal, Duration.ofSeconds(50));
+        driver.disableResult = -Libc.EBUSY;
+        device.disarm();
+        assertThat(driver.timeout).isEqualTo(60);
+    }
+
+    @Test
+    void anAgentThatStopsWithLeasesMayTakeSecondsToEndAndItStillFiresInTime() {
+        for (int second : List.of(0, 10, 60, 70, 77, 90, 120)) {
+            FakeDriver each = new FakeDriver(clock);
+            WatchdogDevice device = new WatchdogDevice(each, PATH, LIMITS, clock, new FakeStore());
+            Renewal renewal = renewal();
+            device.arm(renewal);
+            for (int at = 0; at < second; at++) {
+                clock.advance(Duration.ofSeconds(1));
+                Result ignored = at < 78 ? device.feed(renewal) : device.letExpire(renewal);
+            }
+            assertThat(device.leaveArmed(renewal)).isEqualTo(new Result.Done());
+            clock.advance(Duration.ofSeconds(4));
+            each.close(FakeDriver.FD);
+            assertThat(each.firesNanos - renewal.deadlineBootNanos())
+                    .as("stopped after %s s", second)
+                    .isBetween(
+                            Duration.ofSeconds(60 - 8).toNanos(),
+                            Duration.ofSeconds(60).toNanos());
+        }
     }
 
     @Test
@@ -178,7 +291,7 @@ class WatchdogDeviceTest {
         device.arm(renewal);
         clock.advance(Duration.ofSeconds(10));
         assertThat(device.leaveArmed(renewal)).isEqualTo(new Result.Done());
-        assertThat(driver.timeout).isBetween(127, 130);
+        assertThat(driver.timeout).isBetween(123, 125);
 
         WatchdogDevice next = new WatchdogDevice(driver, PATH, LIMITS, clock, store);
         assertThat(next.inherited()).isTrue();
@@ -231,7 +344,23 @@ class WatchdogDeviceTest {
         int longest = 65535;
         int disableResult;
         boolean running;
+        long firesNanos = Long.MAX_VALUE;
         private boolean magic;
+        private final FakeClock clock;
+
+        FakeDriver(FakeClock clock) {
+            this.clock = clock;
+        }
+
+        private void ping() {
+            if (running && !fired()) {
+                firesNanos = clock.bootNanos() + Duration.ofSeconds(timeout).toNanos();
+            }
+        }
+
+        boolean fired() {
+            return running && clock.bootNanos() >= firesNanos;
+        }
 
         @Override
         public Optional<String> attribute(String name) {
@@ -247,6 +376,7 @@ class WatchdogDeviceTest {
         public int open() {
             calls.add("open");
             running |= openResult >= 0;
+            ping();
             return openResult;
         }
 
@@ -265,6 +395,7 @@ class WatchdogDeviceTest {
                 return -22;
             }
             timeout = (seconds + granularity - 1) / granularity * granularity;
+            ping();
             return timeout;
         }
 
@@ -276,12 +407,14 @@ class WatchdogDeviceTest {
         @Override
         public int keepAlive(int fd) {
             calls.add("keepalive");
+            ping();
             return 0;
         }
 
         @Override
         public int writeByte(int fd) {
             calls.add("write");
+            ping();
             return 1;
         }
 
@@ -303,6 +436,7 @@ class WatchdogDeviceTest {
         public void close(int fd) {
             calls.add("close");
             running &= !magic;
+            ping(); // the last one, if it goes on
         }
     }
 }

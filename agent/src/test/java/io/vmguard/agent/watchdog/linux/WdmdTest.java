@@ -190,6 +190,7 @@ class WdmdTest {
     void anotherFireTimeoutIsRefused() {
         daemon.fireTimeout = 30;
         assertThat(why(wdmd.arm(renewal()))).isEqualTo("wdmd's device fires after 30 s, not 60 s");
+        Await.until("the end of the connection", SOON, () -> daemon.closedClients == 1);
         assertThat(daemon.lastTestLive().expire()).isZero();
     }
 

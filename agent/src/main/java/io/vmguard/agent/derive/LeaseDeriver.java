@@ -19,7 +19,7 @@ import java.util.function.Supplier;
  * <p>The same function serves a domain at its start, a disk that is plugged in ({@link #disk}), and the target of a snapshot, a copy or
  * a mirror ({@link #image}). Any thread. Its facts can hang with the storage they are about: see {@link BoundedLeases}.
  */
-public final class LeaseDeriver implements DomainLeases {
+public final class LeaseDeriver implements StorageLeases {
 
     private final VolumeResolver volumes;
     private final DeriverSettings settings;
@@ -54,14 +54,14 @@ public final class LeaseDeriver implements DomainLeases {
         return derivation.result();
     }
 
-    /** The leases of one disk, as if its domain had no other. */
+    @Override
     public Derivation disk(DiskSpec disk) {
         DomainDerivation derivation = begin();
         derivation.disk(disk);
         return derivation.result();
     }
 
-    /** The leases of one image that is about to be written or read, without what is below it. */
+    @Override
     public Derivation image(String target, DiskSource source, LeaseMode mode) {
         DomainDerivation derivation = begin();
         derivation.image(target, source, mode);

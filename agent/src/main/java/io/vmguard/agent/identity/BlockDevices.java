@@ -46,6 +46,11 @@ final class BlockDevices {
                 : Optional.empty();
     }
 
+    /** The path that the kernel has for a device; of this host alone. */
+    Optional<String> node(String number) {
+        return uevent("/sys/dev/block/" + number, "DEVNAME").map(name -> "/dev/" + name);
+    }
+
     /** The UUID of the file system on a device, as blkid writes it. */
     Optional<String> fileSystemUuid(String number) {
         Optional<String> known = udev(number, "ID_FS_UUID");

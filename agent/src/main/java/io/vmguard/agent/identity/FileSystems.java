@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * What a file is: the file system that it is on, by a name that all hosts have for it, and the path inside. What a host learns only by
@@ -139,19 +140,34 @@ final class FileSystems {
                 .and(keys.stream().skip(1).map(key -> key.as(Role.ALIAS)).toList());
     }
 
-    /** Only its process knows which directory it shows. */
+    /** Only its process knows which directory it shows; what it was told to mount on need not be where this path goes through. */
     private Finding cephFuse(Mount mount, String inside) {
+        Set<String> points =
+                mounts.ofDevice(mount.device()).stream().map(Mount::point).collect(Collectors.toSet());
+        List<Keys> found = new ArrayList<>();
         for (String pid : facts.names("/proc")) {
             if (!pid.chars().allMatch(Character::isDigit)) {
                 continue;
             }
             List<String> words =
                     List.of(facts.text("/proc/" + pid + "/cmdline").orElse("").split("\0"));
-            if (words.get(0).endsWith("ceph-fuse") && words.contains(mount.point())) {
-                return ceph(clusters.prefixes("", cephFuseWords(words)), cephFuseRoot(words) + "/" + inside);
+            if (words.get(0).endsWith("ceph-fuse") && words.stream().anyMatch(word -> isOneOf(points, word))) {
+                found.add(ceph(clusters.prefixes("", cephFuseWords(words)), cephFuseRoot(words) + "/" + inside));
             }
         }
-        return new Unidentified("its ceph-fuse process is not found, which alone knows the directory");
+        // One may be a left-over of an earlier mount at the same place.
+        return found.stream()
+                .reduce((one, other) -> one.and(
+                        other.keys().stream().map(key -> key.as(Role.ALIAS)).toList()))
+                .<Finding>map(keys -> keys)
+                .orElseGet(
+                        () -> new Unidentified("its ceph-fuse process is not found, which alone knows the directory"));
+    }
+
+    private boolean isOneOf(Set<String> points, String word) {
+        return word.startsWith("/")
+                && (points.contains(word)
+                        || points.contains(new PathWalk(facts).to(word).real()));
     }
 
     private static String cephFuseRoot(List<String> words) {

@@ -4,6 +4,7 @@ package io.vmguard.agent.identity;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,6 +39,13 @@ final class MountTable {
             return joined.isEmpty() ? "/" : joined;
         }
 
+        /** The other way round, of a path at or below {@link #root}. */
+        String outside(String inside) {
+            String rest = root.equals("/") ? inside : inside.substring(root.length());
+            String joined = (point.equals("/") ? "" : point) + (rest.equals("/") ? "" : rest);
+            return joined.isEmpty() ? "/" : joined;
+        }
+
         Optional<String> option(String name) {
             for (String option : options.split(",")) {
                 if (option.startsWith(name + "=")) {
@@ -48,11 +56,12 @@ final class MountTable {
         }
     }
 
+    private final List<Mount> all;
     private final Map<String, List<Mount>> children = new HashMap<>();
     private final @Nullable Mount top;
-    private final int size;
 
     private MountTable(List<Mount> mounts) {
+        this.all = mounts;
         Map<String, Mount> byId = new HashMap<>();
         mounts.forEach(mount -> byId.put(mount.id(), mount));
         Mount root = null;
@@ -63,7 +72,6 @@ final class MountTable {
             }
         }
         this.top = root;
-        this.size = mounts.size();
     }
 
     /** Lines that are none of this format are passed over. */
@@ -98,7 +106,7 @@ final class MountTable {
     Optional<Mount> of(String path) {
         Mount here = top;
         // Each step goes to a child; a table that leads in a circle is none of the kernel's.
-        for (int steps = 0; here != null && steps < size; steps++) {
+        for (int steps = 0; here != null && steps < all.size(); steps++) {
             Mount next = below(here, path);
             if (next == null) {
                 return Optional.of(here);
@@ -106,6 +114,26 @@ final class MountTable {
             here = next;
         }
         return Optional.empty();
+    }
+
+    /** Every mount of one file system, in the table's order, which is that of their age. */
+    List<Mount> ofDevice(String device) {
+        return all.stream().filter(mount -> mount.device().equals(device)).toList();
+    }
+
+    /**
+     * One path for all that lead to a file through the mounts of its file system: by the mount that shows most of it, and the oldest of
+     * these. Of this host alone.
+     */
+    String byOldestMount(String path) {
+        Optional<Mount> mount = of(path);
+        String inside = mount.map(m -> m.inside(path)).orElse(path);
+        return mount.stream()
+                .flatMap(m -> ofDevice(m.device()).stream())
+                .filter(m -> isAtOrBelow(inside, m.root()))
+                .min(Comparator.comparingInt(m -> m.root().length()))
+                .map(m -> m.outside(inside))
+                .orElse(path);
     }
 
     private @Nullable Mount below(Mount here, String path) {

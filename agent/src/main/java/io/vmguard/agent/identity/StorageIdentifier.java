@@ -135,7 +135,7 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
             return new Known(List.of(written), Optional.empty(), Optional.empty());
         }
         if (!path.startsWith("/")) {
-            return unidentified(written, path, "its path is not absolute");
+            return unidentified(written, List.of(), "its path is not absolute");
         }
         Place place = walk.to(path);
         if (place.node().kind() == Kind.FAILED) {
@@ -146,7 +146,7 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
             return new Unneeded(readOnly.reason());
         }
         if (finding instanceof Unidentified unidentified) {
-            return unidentified(written, place.real(), unidentified.reason());
+            return unidentified(written, hereBy(facts, place), unidentified.reason());
         }
         Keys keys = (Keys) finding;
         if (!place.reason().isEmpty()) {
@@ -163,13 +163,31 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
         return new Known(keys.keys(), note, Optional.of(path));
     }
 
-    private Identity unidentified(LeaseKey written, String real, String reason) {
+    /** @param others paths that lead to it too */
+    private Identity unidentified(LeaseKey written, List<String> others, String reason) {
         if (rules.refuseUnidentified()) {
             return new Refused(reason + ", and on_unidentified is refuse");
         }
-        String kind = written.identity().substring(0, written.identity().indexOf(':'));
-        Keys keys = Keys.of(written).and(List.of(LeaseKey.ofPath(kind, real, Role.ALIAS)));
-        return known(keys, Optional.of(byPath(reason)), written.identity().substring(kind.length() + 1));
+        int colon = written.identity().indexOf(':');
+        String kind = written.identity().substring(0, colon);
+        Keys keys = Keys.of(written)
+                .and(others.stream()
+                        .map(path -> LeaseKey.ofPath(kind, path, Role.ALIAS))
+                        .toList());
+        return known(keys, Optional.of(byPath(reason)), written.identity().substring(colon + 1));
+    }
+
+    /**
+     * The path without links, and the one that all paths to this place have in common on this host: of what has no better name, bind
+     * mounts and device nodes of another name must not make two.
+     */
+    private List<String> hereBy(StorageFacts host, Place place) {
+        String real = place.real();
+        return List.of(
+                real,
+                place.node().kind() == Kind.BLOCK_DEVICE
+                        ? devices(host).node(place.node().detail()).orElse(real)
+                        : mounts(host).byOldestMount(real));
     }
 
     private static String byPath(String reason) {
@@ -209,8 +227,11 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
         depth--;
         return finding instanceof Unidentified unidentified && !rules.refuseUnidentified()
                 ? new Keys(
-                        List.of(LeaseKey.ofPath("file", place.real(), Role.IDENTITY)),
-                        Optional.of(byPath(unidentified.reason())))
+                                List.of(LeaseKey.ofPath("file", place.real(), Role.IDENTITY)),
+                                Optional.of(byPath(unidentified.reason())))
+                        .and(hereBy(host, place).stream()
+                                .map(by -> LeaseKey.ofPath("file", by, Role.ALIAS))
+                                .toList())
                 : finding;
     }
 

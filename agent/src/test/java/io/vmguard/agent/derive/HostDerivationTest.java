@@ -4,6 +4,8 @@ package io.vmguard.agent.derive;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vmguard.agent.domain.DiskSource;
+import io.vmguard.agent.domain.DiskSpec;
+import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.DomainXmlException;
 import io.vmguard.agent.identity.CephClusters;
@@ -201,18 +203,35 @@ class HostDerivationTest {
     void storageThatHangsIsARefusal() throws Exception {
         CountDownLatch never = new CountDownLatch(1);
         ThreadPoolExecutor one = new ThreadPoolExecutor(0, 1, 1, TimeUnit.SECONDS, new SynchronousQueue<>());
-        DomainLeases hanging = new BoundedLeases(
-                domain -> {
-                    try {
-                        never.await();
-                    } catch (InterruptedException e) {
-                        Thread.currentThread().interrupt();
+        StorageLeases hanging = new BoundedLeases(
+                new StorageLeases() {
+                    @Override
+                    public Derivation derive(DomainSpec domain) {
+                        return hang();
                     }
-                    return new Derivation(List.of(), List.of(), List.of());
+
+                    @Override
+                    public Derivation disk(DiskSpec disk) {
+                        return hang();
+                    }
+
+                    @Override
+                    public Derivation image(String target, DiskSource source, LeaseMode mode) {
+                        return hang();
+                    }
+
+                    private Derivation hang() {
+                        try {
+                            never.await();
+                        } catch (InterruptedException e) {
+                            Thread.currentThread().interrupt();
+                        }
+                        return new Derivation(List.of(), List.of(), List.of());
+                    }
                 },
                 one,
                 Duration.ofMillis(20));
-        var domain = DomainXml.parse("<domain><name>a</name></domain>".getBytes(StandardCharsets.UTF_8));
+        DomainSpec domain = domain("");
         assertThat(hanging.derive(domain).refusals())
                 .extracting(Refusal::reason)
                 .singleElement()
@@ -223,8 +242,25 @@ class HostDerivationTest {
                 .singleElement()
                 .asString()
                 .contains("still wait");
+        assertThat(hanging.image("vdb", new DiskSource.File("/a"), LeaseMode.EXCLUSIVE)
+                        .refusals())
+                .singleElement()
+                .extracting(Refusal::target)
+                .isEqualTo("vdb");
+        assertThat(hanging.disk(domain("<disk><source file='/a'/><target dev='vdc'/></disk>")
+                                .disks()
+                                .get(0))
+                        .refusals())
+                .singleElement()
+                .extracting(Refusal::target)
+                .isEqualTo("vdc");
         never.countDown();
         one.shutdown();
+    }
+
+    private static DomainSpec domain(String devices) throws DomainXmlException {
+        String xml = "<domain><name>a</name><devices>" + devices + "</devices></domain>";
+        return DomainXml.parse(xml.getBytes(StandardCharsets.UTF_8));
     }
 
     private static String qcow2(String path, String target, String more) {

@@ -208,6 +208,59 @@ class StorageIdentifierTest {
         }
     }
 
+    /** Of what has no better name: one lease is common to all paths that lead there on this host. */
+    @ParameterizedTest
+    @CsvSource({
+        "/mnt/fuse/sub/vm1.img, /srv/bound/vm1.img",
+        "/srv/bound/vm1.img, /srv/link/vm1.img",
+        "/dev/vdc, /opt/disk"
+    })
+    void twoPathsToOneUnidentifiedImageHaveALeaseInCommon(String one, String other) {
+        RecordedHost host = RecordedHost.of("node-a").and("""
+                == /proc/self/mountinfo
+                22 1 254:1 / / rw shared:1 - ext4 /dev/vda1 rw
+                30 22 0:50 / /mnt/fuse rw shared:26 - fuse.bindfs bindfs rw,user_id=0
+                31 22 0:50 /sub /srv/bound rw shared:26 - fuse.bindfs bindfs rw,user_id=0
+                == file /mnt/fuse/sub/vm1.img
+                == file /srv/bound/vm1.img
+                == link /srv/link -> bound
+                == block /opt/disk 254:32
+                """);
+        assertThat(names(known(host, one))).containsAnyElementsOf(names(known(host, other)));
+    }
+
+    @Test
+    void cephFuseIsKnownByItsProcessAlsoThroughABindMountOrALink() {
+        RecordedHost host = RecordedHost.of("node-a").and("""
+                == /proc/self/mountinfo
+                22 1 254:1 / / rw shared:1 - ext4 /dev/vda1 rw
+                30 22 0:51 / /mnt/real rw shared:27 - fuse.ceph-fuse ceph-fuse rw,user_id=0
+                31 22 0:51 /sub /srv/bound rw shared:27 - fuse.ceph-fuse ceph-fuse rw,user_id=0
+                == /proc/4242/cmdline
+                ceph-fuse\u2400-m\u240010.0.0.21\u2400-r\u2400/vms\u2400/mnt/by-link/\u2400
+                == link /mnt/by-link -> real
+                == file /mnt/real/sub/vm1.img
+                == file /srv/bound/vm1.img
+                """);
+        for (String path : List.of("/mnt/real/sub/vm1.img", "/srv/bound/vm1.img")) {
+            assertThat(known(host, path).keys())
+                    .as(path)
+                    .extracting(LeaseKey::identity)
+                    .containsExactly("cephfs:vms/sub/vm1.img");
+        }
+    }
+
+    @Test
+    void aLeftOverCephFuseAtTheSamePlaceCountsToo() {
+        RecordedHost host = RecordedHost.of("node-a").and("""
+                == /proc/4343/cmdline
+                ceph-fuse\u2400-r\u2400/old\u2400/mnt/cephfuse\u2400
+                """);
+        assertThat(known(host, "/mnt/cephfuse/vm1.img").keys())
+                .extracting(LeaseKey::identity)
+                .containsExactlyInAnyOrder("cephfs:vms/vm1.img", "cephfs:old/vm1.img");
+    }
+
     @Test
     void aPathThatIsNotThereIsLeasedByItsPathToo() {
         Identity.Known known = known("node-a", "/dangling.img");
@@ -284,6 +337,10 @@ class StorageIdentifierTest {
         Identity identity = identify(host, PLAIN, new DiskSource.File(path));
         assertThat(identity).isInstanceOf(Identity.Known.class);
         return (Identity.Known) identity;
+    }
+
+    private static Identity.Known known(RecordedHost host, String path) {
+        return (Identity.Known) new StorageIdentifier(PLAIN, host).identify(new DiskSource.File(path));
     }
 
     private static Identity identify(String host, IdentityRules rules, DiskSource source) {

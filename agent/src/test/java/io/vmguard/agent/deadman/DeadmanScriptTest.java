@@ -146,6 +146,39 @@ class DeadmanScriptTest {
         }
     }
 
+    /** Their command lines are looked at while there is time: reading them takes a shell too long for many at once. */
+    @Test
+    void processesThatWereListedForAWhileDieTooAndThoseThatAreNotProvedDoNot() throws Exception {
+        List<Process> listed = new ArrayList<>();
+        Process stranger = qemu(OTHER);
+        try (DeadmanFile file = lockspace(LS)) {
+            for (int i = 0; i < 9; i++) {
+                listed.add(qemu(DEMO));
+                file.add(entry(listed.get(i), DEMO));
+            }
+            file.add(entry(stranger, DEMO));
+            deadman(WRITTEN);
+            for (long now = WRITTEN; now < WRITTEN + 10; now++) {
+                awaitPasses(now);
+            }
+            file.deadline(deadline(KILL + 10, WARN + 10, WRITTEN + 10));
+            awaitPasses(WRITTEN + 11);
+            awaitPasses(WRITTEN + 12);
+            listed.remove(0).destroyForcibly().waitFor();
+            assertThat(listed).allMatch(Process::isAlive);
+            assertThat(log()).doesNotContain("SIGKILL", "UUID");
+
+            at(KILL + 10);
+            for (Process each : listed) {
+                assertKilled(each);
+                awaitLog("<2>SIGKILL to domain demo, pid " + each.pid() + ": lockspace LS is not renewed");
+            }
+            awaitPasses(KILL + 12);
+            assertThat(stranger.isAlive()).isTrue();
+            awaitLog("pid " + stranger.pid() + ", listed as domain demo, does not have UUID " + DEMO);
+        }
+    }
+
     @Test
     void anAgentThatIsGoneIsNamedAsTheReason() throws Exception {
         Process listed = qemu(DEMO);

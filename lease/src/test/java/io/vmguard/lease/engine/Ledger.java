@@ -36,6 +36,7 @@ final class Ledger {
     private final Simulation sim;
     private final Map<Owner, Tenure> tenures = new HashMap<>();
     private final Map<Version, Owner> owners = new HashMap<>();
+    private final Map<Version, Owner> undone = new HashMap<>();
     private final Map<LeaseName, Long> newest = new HashMap<>();
     private final Map<LeaseName, HandOver> handOvers = new HashMap<>();
 
@@ -235,17 +236,36 @@ final class Ledger {
         }
     }
 
+    /**
+     * A stock host whose acquire failed half-way wipes its block, so that nobody carries its proposal on: if it had been chosen, the
+     * version may be decided once more. It does not use what it gave up so.
+     */
+    void undone(Owner by, LeaseName resource, long lver) {
+        undone.put(new Version(resource, lver), by);
+    }
+
     /** Whoever commits a version commits the same owner: this is what the ballots are for. */
     private Void leaderLands(LeaseName resource, LeaderRecord leader) {
         if (leader.lver() > 0) {
-            Owner first = owners.putIfAbsent(new Version(resource, leader.lver()), leader.owner());
-            if (first != null && !first.equals(leader.owner())) {
+            Version version = new Version(resource, leader.lver());
+            Owner first = owners.putIfAbsent(version, leader.owner());
+            Owner gaveUp = undone.get(version);
+            if (first != null && !first.equals(leader.owner()) && first.equals(gaveUp)) {
+                owners.put(version, leader.owner());
+            } else if (first != null
+                    && !first.equals(leader.owner())
+                    && !leader.owner().equals(gaveUp)) {
                 throw violation("version " + leader.lver() + " of " + resource + " was committed for " + first
                         + " and now for " + leader.owner() + " by " + leader.writer());
             }
         }
-        newest.merge(resource, leader.lver(), Math::max);
-        checkHandOver(resource, leader);
+        if (newest.merge(resource, leader.lver(), Math::max) > leader.lver()) {
+            // Issued by a live host before all this, and very late: what the blocks say puts it right, or both sides
+            // let go.
+            handOverEnds(resource);
+        } else {
+            checkHandOver(resource, leader);
+        }
         return null;
     }
 }

@@ -69,19 +69,7 @@ final class SimAgent {
 
     /** Runs a machine to its end. */
     <R> void run(Owner writer, Step<R> step, LeaseName resource, Consumer<R> end) {
-        // Anything may happen between the decision for a step and the step.
-        sim.after(sim.random.nextInt(1_000_000), () -> process.resume(() -> runNow(writer, step, resource, end)));
-    }
-
-    private <R> void runNow(Owner writer, Step<R> step, LeaseName resource, Consumer<R> end) {
-        if (step instanceof Step.End<R> ended) {
-            end.accept(ended.result());
-        } else if (step instanceof Step.Pause<R> pause) {
-            process.later(
-                    pause.length().toNanos(), () -> run(writer, pause.then().get(), resource, end));
-        } else {
-            sim.disk.io(process, writer, step, resource, next -> run(writer, next, resource, end));
-        }
+        host.run(process, writer, step, resource, end);
     }
 
     // ---- join

@@ -35,6 +35,7 @@ final class SimLeases {
     final Membership membership;
     private final SimTransfers transfers;
     private final Map<LeaseName, Hold> holds = new TreeMap<>(Comparator.comparing(LeaseName::value));
+    private final long beganNanos;
     private int underWay;
 
     SimLeases(SimAgent agent, Membership membership) {
@@ -43,6 +44,7 @@ final class SimLeases {
         this.sim = agent.sim;
         this.membership = membership;
         this.transfers = new SimTransfers(this);
+        this.beganNanos = host.clock.bootNanos();
     }
 
     // ---- what a host does of its own accord
@@ -57,13 +59,18 @@ final class SimLeases {
             if (hold != null) {
                 goOn(hold);
             } else if (!sim.calm) {
-                LeaseMode mode =
-                        sim.random.nextDouble() < sim.scenario.sharedShare() ? LeaseMode.SHARED : LeaseMode.EXCLUSIVE;
+                boolean shared = sim.random.nextDouble() < sim.scenario.sharedShare();
+                LeaseMode mode = shared && seenByAll() ? LeaseMode.SHARED : LeaseMode.EXCLUSIVE;
                 acquire(resource, mode, sim.random.nextBoolean() ? 0 : Simulation.millis(sim.random.nextInt(20_000)));
             }
         }
         long thinkNanos = (long) (sim.thinkNanos * 2 * sim.random.nextDouble());
         agent.process.later(sim.calm ? Simulation.millis(500) : thinkNanos, this::live);
+    }
+
+    /** Stock hosts do not see a shared holder that has just joined, as docs/interop.md says. */
+    private boolean seenByAll() {
+        return sim.scenario.stockHosts() == 0 || host.clock.bootNanos() - beganNanos > SimStock.settleNanos(sim);
     }
 
     private void goOn(Hold hold) {
@@ -75,7 +82,7 @@ final class SimLeases {
                     transfers.offer(hold);
                 } else if (dice < 5) {
                     release(hold);
-                } else if (sim.scenario.sharedShare() > 0 && dice < 8) {
+                } else if (sim.scenario.sharedShare() > 0 && dice < 8 && seenByAll()) {
                     convert(hold);
                 } else if (!exclusive && dice == 8) {
                     hold.users.add(SECOND_USER);

@@ -4,6 +4,7 @@ package io.vmguard.lease.engine;
 import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
 import java.util.Comparator;
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -137,6 +139,37 @@ abstract class SimMachine {
     /** The agent's process ends, and a successor may start. */
     abstract void onKill();
 
+    boolean mayBeSuspended() {
+        return true;
+    }
+
+    /** Whether the watchdog resets the machine if it is not fed. */
+    boolean isGuarded() {
+        return !boot.uses.isEmpty();
+    }
+
+    // ---- programs
+
+    /** Runs a machine to its end, in a process. */
+    final <R> void run(Process process, Owner writer, Step<R> step, LeaseName resource, Consumer<R> end) {
+        // Anything may happen between the decision for a step and the step.
+        sim.after(
+                sim.random.nextInt(1_000_000),
+                () -> process.resume(() -> runNow(process, writer, step, resource, end)));
+    }
+
+    private <R> void runNow(Process process, Owner writer, Step<R> step, LeaseName resource, Consumer<R> end) {
+        if (step instanceof Step.End<R> ended) {
+            end.accept(ended.result());
+        } else if (step instanceof Step.Pause<R> pause) {
+            process.later(
+                    pause.length().toNanos(),
+                    () -> run(process, writer, pause.then().get(), resource, end));
+        } else {
+            sim.disk.io(process, writer, step, resource, next -> run(process, writer, next, resource, end));
+        }
+    }
+
     final void powerOn() {
         boots++;
         boot = new Boot(
@@ -147,7 +180,9 @@ abstract class SimMachine {
         scheduleFault(sim.faults.crash(), this::crash);
         scheduleFault(sim.faults.kill(), this::onKill);
         scheduleFault(sim.faults.freeze(), this::freeze);
-        scheduleFault(sim.faults.suspend(), this::suspend);
+        if (mayBeSuspended()) {
+            scheduleFault(sim.faults.suspend(), this::suspend);
+        }
         onPower();
     }
 
@@ -243,7 +278,7 @@ abstract class SimMachine {
         boot.fuseNanos = deadlineNanos + sim.timeouts.watchdog().toNanos();
     }
 
-    private void watchFuse() {
+    final void watchFuse() {
         if (!watched) {
             watched = true;
             Boot current = boot;
@@ -254,12 +289,12 @@ abstract class SimMachine {
     private void onFuse(Boot current) {
         watched = false;
         if (current != boot || current.over) {
-            if (!boot.over && !boot.uses.isEmpty()) {
+            if (!boot.over && isGuarded()) {
                 watchFuse();
             }
             return;
         }
-        if (current.uses.isEmpty()) {
+        if (!isGuarded()) {
             return;
         }
         // Rounding of the clock's rate.

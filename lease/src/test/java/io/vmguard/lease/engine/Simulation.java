@@ -83,6 +83,9 @@ public final class Simulation {
             hosts.add(new SimHost(this, i, scenario.forcedIds() ? sharedId : 0));
         }
         machines.addAll(hosts);
+        for (int i = 0; i < scenario.stockHosts(); i++) {
+            machines.add(new SimStock(this, scenario.hosts() + i, MAX_HOSTS - i));
+        }
         for (SimMachine machine : machines) {
             after(millis(random.nextInt(3000)), machine::powerOn);
         }

@@ -47,7 +47,8 @@ class SimulationTest {
                                 counts.resumes,
                                 counts.lostMemberships,
                                 counts.resets,
-                                counts.lateWrites)
+                                counts.lateWrites,
+                                counts.stockAcquires)
                         .boxed())
                 .as("everything that can happen has happened: %s", counts)
                 .allMatch(count -> count > counts.schedules / 200);
@@ -55,7 +56,7 @@ class SimulationTest {
 
     /** Each of these broke an invariant once. */
     @ParameterizedTest
-    @ValueSource(longs = {459, 2017, 5226, 13_207, 17_255, 23_457, 23_819})
+    @ValueSource(longs = {459, 2017, 5226, 13_207, 17_255, 23_457, 23_819, 64_906, 2996, 5344, 7228})
     void whatWasFoundOnceStaysMended(long seed) {
         assertThat(SimulationRun.failureOf(seed, Planted.NONE).map(SimulationRun.Failure::explain))
                 .isEmpty();

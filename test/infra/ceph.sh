@@ -14,6 +14,7 @@
 #   CEPH_OSD_PORTS=6900-6999   where the OSD and the manager find theirs
 #   CEPH_STORE=bluestore       or memstore, which keeps all data in memory
 #   CEPH_STORE_MIB=2048        size of the store (a sparse file)
+#   CEPH_FS=NAME               also a metadata server, and a CephFS of this name; not made if empty
 set -euo pipefail
 
 out=${CEPH_OUT:-/etc/ceph}
@@ -22,6 +23,7 @@ v1_port=${CEPH_MON_V1_PORT:-3301}
 osd_ports=${CEPH_OSD_PORTS:-6900-6999}
 store=${CEPH_STORE:-bluestore}
 store_mib=${CEPH_STORE_MIB:-2048}
+fs=${CEPH_FS:-}
 
 # The user that QEMU logs in as, and the libvirt secret with its key.
 rbd_user=libvirt
@@ -60,6 +62,7 @@ until_ok() {
     done
 }
 
+fs_is_active() { ceph --connect-timeout 5 mds stat | grep -q '=up:active'; }
 pool_is_clean() { ceph --connect-timeout 5 pg stat | grep -Eq '^[1-9][0-9]* pgs: [0-9]+ active\+clean;'; }
 
 write_config() {
@@ -98,6 +101,7 @@ osd_memory_target = 939524096
 osd_op_num_shards = 2
 mgr_initial_modules =
 mgr_standby_modules = false
+mds_cache_memory_limit = 67108864
 
 [client]
 # No admin sockets in /var/run and no log file: clients are QEMU processes.
@@ -110,8 +114,8 @@ up() {
     local fsid
     case $store in bluestore | memstore) ;; *) fail "CEPH_STORE must be bluestore or memstore, not $store" ;; esac
     # A container that is started again gets a new cluster.
-    rm -rf "$data/mon" "$data/mgr" "$data/osd"
-    mkdir -p "$out" /var/run/ceph /var/log/ceph "$data/mon/ceph-a" "$data/mgr/ceph-a" "$data/osd/ceph-0"
+    rm -rf "$data/mon" "$data/mgr" "$data/osd" "$data/mds"
+    mkdir -p "$out" /var/run/ceph /var/log/ceph "$data/mon/ceph-a" "$data/mgr/ceph-a" "$data/osd/ceph-0" "$data/mds/ceph-a"
     fsid=$(cat /proc/sys/kernel/random/uuid)
     rm -f "$out/ready"
     write_config
@@ -127,7 +131,7 @@ up() {
     local admin=$out/ceph.client.admin.keyring bootstrap=$data/bootstrap.keyring
     rm -f "$admin" "$bootstrap"
     ceph-authtool -C "$admin" --gen-key -n client.admin \
-        --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *' >/dev/null
+        --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *' --cap mds 'allow *' >/dev/null
     ceph-authtool -C "$bootstrap" --gen-key -n mon. --cap mon 'allow *' >/dev/null
     ceph-authtool -C "$data/mgr/ceph-a/keyring" --gen-key -n mgr.a \
         --cap mon 'allow profile mgr' --cap osd 'allow *' --cap mds 'allow *' >/dev/null
@@ -161,6 +165,14 @@ up() {
     rbd pool init rbd
     ceph auth get-or-create "client.$rbd_user" mon 'profile rbd' osd 'profile rbd pool=rbd' mgr 'profile rbd pool=rbd' \
         >"$out/ceph.client.$rbd_user.keyring"
+    if [ -n "$fs" ]; then
+        ceph auth get-or-create mds.a mon 'profile mds' mgr 'profile mds' mds 'allow *' osd 'allow *' >"$data/mds/ceph-a/keyring"
+        start mds ceph-mds -i a
+        ceph osd pool create fs-meta 8 8 >/dev/null 2>&1 || fail "pool create failed"
+        ceph osd pool create fs-data 8 8 >/dev/null 2>&1 || fail "pool create failed"
+        ceph fs new "$fs" fs-meta fs-data >/dev/null 2>&1 || fail "fs new failed"
+        until_ok fs_is_active
+    fi
     touch "$out/ready"
     echo "test-ceph: ready after $SECONDS s, monitor on 127.0.0.1:$v2_port (v2) and $v1_port (v1), $store"
 

@@ -19,12 +19,13 @@ public final class CephCluster extends TestContainer {
     private final SharedDir configuration;
     private final int monitorPort;
 
-    private CephCluster(SharedDir configuration, int v2Port, int v1Port) {
+    private CephCluster(SharedDir configuration, int v2Port, int v1Port, String fileSystem) {
         super(
                 "ceph",
                 "ceph",
                 Wait.forLogMessage(".*test-ceph: ready.*", 1).withStartupTimeout(Duration.ofSeconds(120)),
-                create -> create.withEnv(List.of("CEPH_MON_V2_PORT=" + v2Port, "CEPH_MON_V1_PORT=" + v1Port))
+                create -> create.withEnv(List.of(
+                                "CEPH_MON_V2_PORT=" + v2Port, "CEPH_MON_V1_PORT=" + v1Port, "CEPH_FS=" + fileSystem))
                         .getHostConfig()
                         .withNetworkMode("host")
                         .withBinds(new Bind(configuration.toString(), new Volume("/etc/ceph"))),
@@ -36,10 +37,19 @@ public final class CephCluster extends TestContainer {
 
     /** Starts it on ports that are free now and returns once it can store data. */
     public static CephCluster start() {
+        return start("");
+    }
+
+    /** The same with a CephFS of this name. */
+    public static CephCluster startWithFileSystem(String name) {
+        return start(name);
+    }
+
+    private static CephCluster start(String fileSystem) {
         SharedDir configuration = SharedDir.create("ceph");
         try {
             int[] ports = twoFreePorts();
-            CephCluster cluster = new CephCluster(configuration, ports[0], ports[1]);
+            CephCluster cluster = new CephCluster(configuration, ports[0], ports[1], fileSystem);
             cluster.boot();
             return cluster;
         } catch (RuntimeException | Error e) {

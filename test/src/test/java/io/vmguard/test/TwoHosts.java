@@ -34,6 +34,12 @@ final class TwoHosts implements BeforeAllCallback, AfterEachCallback, AfterAllCa
     /** A lease that leaked stays; this is for a busy machine. */
     private static final Duration SETTLED = Duration.ofSeconds(10);
 
+    /** What a host has beside its leases. */
+    interface Shape {
+        void of(String host, TestHost.Builder builder);
+    }
+
+    private final Shape shape;
     private final String[] configuration;
     private SharedDir leases;
     /** Its lease directory can be made to fail. */
@@ -43,6 +49,12 @@ final class TwoHosts implements BeforeAllCallback, AfterEachCallback, AfterAllCa
 
     /** @param configuration lines of vmguard.yaml beside the lease directory */
     TwoHosts(String... configuration) {
+        this((host, builder) -> {}, configuration);
+    }
+
+    /** The same with more in each host; asked before the first test. */
+    TwoHosts(Shape shape, String... configuration) {
+        this.shape = shape;
         this.configuration = configuration;
     }
 
@@ -50,14 +62,25 @@ final class TwoHosts implements BeforeAllCallback, AfterEachCallback, AfterAllCa
     public void beforeAll(ExtensionContext context) {
         leases = SharedDir.create("leases");
         CompletableFuture<GuardedHost> first =
-                CompletableFuture.supplyAsync(() -> GuardedHost.start(TestHost.named("node-a"), leases, configuration));
+                CompletableFuture.supplyAsync(() -> GuardedHost.start(shaped("node-a"), leases, configuration));
         try {
-            b = GuardedHost.startOnPlainLeases(TestHost.named("node-b"), leases, configuration);
+            b = GuardedHost.startOnPlainLeases(shaped("node-b"), leases, configuration);
         } finally {
             a = first.join();
         }
         a.awaitReady();
         b.awaitReady();
+    }
+
+    private TestHost.Builder shaped(String name) {
+        TestHost.Builder builder = TestHost.named(name);
+        shape.of(name, builder);
+        return builder;
+    }
+
+    /** Where the leases are, for a third host. */
+    SharedDir leases() {
+        return leases;
     }
 
     @Override

@@ -93,6 +93,9 @@ final class AgentDaemon implements AutoCloseable {
     /** Of a start, with the pools of its volumes asked, before its leases are asked for; less than what the hook waits longer than hook_timeout. */
     static final Duration STORAGE_LIMIT = Duration.ofSeconds(4);
 
+    /** A little less than TimeoutStartSec of the unit. */
+    private static final Duration READY_LATEST = Duration.ofSeconds(170);
+
     /** For leases that are being given back when the agent is told to stop. */
     private static final Duration RELEASE_LIMIT = Duration.ofSeconds(10);
 
@@ -287,6 +290,10 @@ final class AgentDaemon implements AutoCloseable {
                 config.leaseDir(),
                 config.mode().name().toLowerCase(java.util.Locale.ROOT));
         readiness.status("joining lockspace " + config.lockspace());
+        // While storage hangs nothing is decided. Ended for that, and started again, it would hang as well, beside
+        // itself.
+        CompletableFuture.delayedExecutor(READY_LATEST.toSeconds(), TimeUnit.SECONDS)
+                .execute(readiness::ready);
         engine.join();
         keepAlive.start();
         hypervisor.start(guard);
@@ -312,6 +319,10 @@ final class AgentDaemon implements AutoCloseable {
         readiness.stopping();
         int running = stopped.getCount() == 0 ? 0 : engine.view().held().size(); // or it was chosen, and was said
         guard.close();
+        if (engine.member() && engine.view().held().isEmpty()) {
+            watchdog.disarm(); // the guard may have ended before it came to say so
+        }
+        watchdog.close(); // before what may hang: it gives the next agent as much time as there is
         server.close();
         statusFiles.close();
         hypervisor.close();
@@ -324,11 +335,7 @@ final class AgentDaemon implements AutoCloseable {
                     times.deadmanKills().toSeconds(),
                     times.hostDead().toSeconds());
         }
-        if (engine.member() && engine.view().held().isEmpty()) {
-            watchdog.disarm(); // the guard may have ended before it came to say so
-        }
         engine.close();
-        watchdog.close();
         hypervisorCalls.shutdownNow();
         lookups.shutdownNow();
         storageLooks.shutdownNow();

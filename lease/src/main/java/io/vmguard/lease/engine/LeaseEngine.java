@@ -85,6 +85,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
      */
     private static final int MAX_OPERATIONS = 16;
 
+    /** For all that may hang when it ends; whoever ends it waits a little longer. */
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(3);
 
     private final EngineSettings settings;
@@ -767,12 +768,14 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     /** Whether no thread is in lease I/O any more, or will be. */
     private boolean awaitQuiet() {
         try {
+            long startedNanos = clock.bootNanos();
             membershipThread.join(CLOSE_LIMIT.toMillis());
             timer.shutdownNow();
             operations.shutdown();
             remember.shutdown();
             return !membershipThread.isAlive()
-                    && operations.awaitTermination(CLOSE_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
+                    && operations.awaitTermination(
+                            CLOSE_LIMIT.toNanos() - (clock.bootNanos() - startedNanos), TimeUnit.NANOSECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;

@@ -263,6 +263,10 @@ final class Ledger {
             // Issued by a live host before all this, and very late: what the blocks say puts it right, or both sides
             // let go.
             handOverEnds(resource);
+            if (sim.scenario.stockHosts() > 0) {
+                // The blocks that say what was decided since may be wiped: stock hosts do that.
+                owners.keySet().removeIf(v -> v.resource().equals(resource) && v.lver() > leader.lver());
+            }
         } else {
             checkHandOver(resource, leader);
         }

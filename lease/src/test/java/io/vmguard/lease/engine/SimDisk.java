@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
@@ -84,6 +85,12 @@ final class SimDisk {
 
     private byte[] area(Step.Area area, LeaseName resource) {
         return area == Step.Area.LOCKSPACE ? lockspace : areas.get(resource);
+    }
+
+    /** What nobody but the simulation sees at once. */
+    Optional<LeaderRecord> leader(LeaseName resource) {
+        return LeaderRecord.decodeResource(areas.get(resource), 0, Simulation.LOCKSPACE, resource, 1)
+                .fold(Optional::of, (fault, why) -> Optional.empty());
     }
 
     /** How long an I/O takes. */

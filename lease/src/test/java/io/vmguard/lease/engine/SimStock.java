@@ -64,6 +64,10 @@ final class SimStock extends SimMachine {
             sim.ledger.undone(owner, resource, lver);
         }
 
+        boolean owns(LeaderRecord leader) {
+            return !leader.isFree() && leader.owner().equals(owner);
+        }
+
         /** Its users have no patience any more. */
         boolean isLeaving() {
             return sim.calm;
@@ -317,6 +321,9 @@ final class SimStock extends SimMachine {
             StockLease.Held held = in.held.get(resource);
             if (held != null) {
                 goOn(in, resource, held);
+            } else if (sim.calm && sim.disk.leader(resource).filter(in::owns).isPresent()) {
+                // It does not know; what an administrator does about it.
+                acquire(in, resource, StockAcquire.Want.EXCLUSIVE);
             } else if (!sim.calm) {
                 boolean shared = sim.random.nextDouble() < sim.scenario.sharedShare();
                 acquire(in, resource, shared ? StockAcquire.Want.SHARED : StockAcquire.Want.EXCLUSIVE);

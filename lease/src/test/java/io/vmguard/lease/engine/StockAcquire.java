@@ -223,7 +223,10 @@ final class StockAcquire {
     }
 
     private Step<Optional<StockLease.Held>> lost(LeaderRecord leader, long number) {
-        return pause(upToASecond(), () -> pass(leader, number + leader.maxHosts()));
+        // Whoever waits for it or not: another may be committing what it proposed.
+        return member.failed
+                ? nothing()
+                : new Step.Pause<>(upToASecond(), () -> pass(leader, number + leader.maxHosts()));
     }
 
     private Step<Optional<StockLease.Held>> readBlocks(

@@ -167,7 +167,7 @@ final class AgentDaemon implements AutoCloseable {
                 engine,
                 hypervisor,
                 processes,
-                new ActiveDomains(hypervisor, leases),
+                new ActiveDomains(hypervisor, leases, clock),
                 watchdog,
                 clock,
                 hypervisorCalls,

@@ -11,29 +11,71 @@ import io.vmguard.agent.domain.OnLockFailure;
 import io.vmguard.agent.hypervisor.ActiveDomain;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.ListResult;
+import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 
-/** Lists the active domains and derives their leases. Blocks within limits; not for the guard's thread. */
+/**
+ * Lists the active domains and derives their leases. Blocks within limits; not for the guard's thread, and one list at a time.
+ *
+ * <p>The live XML of a domain tells one run of it from the next by libvirt's id, and what a running QEMU has open stays what it is. So
+ * leases that were derived are not derived again while that XML stays the same in each list, for a few minutes; else a host with hundreds
+ * of domains would look at all their storage all the time. What could not be derived is tried anew each time.
+ */
 public final class ActiveDomains {
     private static final Duration LIMIT = Duration.ofSeconds(10);
 
+    /** In case storage is not what it was although nothing says so. */
+    private static final long DERIVE_AGAIN_NANOS = Duration.ofMinutes(5).toNanos();
+
     private final Hypervisor hypervisor;
     private final DomainLeases leases;
+    private final LeaseClock clock;
 
-    public ActiveDomains(Hypervisor hypervisor, DomainLeases leases) {
+    /** Those of the latest list whose leases are known. */
+    private volatile Map<UUID, Derived> before = Map.of();
+
+    private record Derived(ListedDomain domain, long atNanos) {}
+
+    public ActiveDomains(Hypervisor hypervisor, DomainLeases leases, LeaseClock clock) {
         this.hypervisor = hypervisor;
         this.leases = leases;
+        this.clock = clock;
     }
 
     /** @return empty if libvirt does not say */
     Optional<List<ListedDomain>> list() {
         ListResult result = hypervisor.listActive(LIMIT);
-        return result.fold(
-                listed ->
-                        Optional.of(listed.domains().stream().map(this::derived).toList()),
-                cannotTell -> Optional.empty());
+        return result.fold(listed -> Optional.of(derived(listed.domains())), cannotTell -> Optional.empty());
+    }
+
+    private List<ListedDomain> derived(List<ActiveDomain> domains) {
+        Map<UUID, Derived> earlier = before;
+        Map<UUID, Derived> known = new HashMap<>();
+        List<ListedDomain> all = new ArrayList<>();
+        for (ActiveDomain domain : domains) {
+            Derived last = earlier.get(domain.uuid());
+            Derived now =
+                    last != null && stillHolds(last, domain) ? last : new Derived(derived(domain), clock.bootNanos());
+            if (now.domain().derivation().refusals().isEmpty()) {
+                known.put(domain.uuid(), now);
+            }
+            all.add(now.domain());
+        }
+        before = known;
+        return all;
+    }
+
+    private boolean stillHolds(Derived last, ActiveDomain domain) {
+        return last.domain().name().equals(domain.name())
+                && Arrays.equals(last.domain().xml(), domain.xml())
+                && clock.bootNanos() - last.atNanos() < DERIVE_AGAIN_NANOS;
     }
 
     private ListedDomain derived(ActiveDomain domain) {

@@ -123,7 +123,7 @@ class LeaseUpkeepCommandTest {
                 lockspace,
                 hypervisor,
                 new FakeProcesses(),
-                new ActiveDomains(hypervisor, TestDomain.BY_NAME),
+                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock),
                 Watchdog.none(),
                 clock,
                 slowCalls,

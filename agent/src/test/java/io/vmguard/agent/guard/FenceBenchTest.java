@@ -62,7 +62,7 @@ class FenceBenchTest {
                         lockspace,
                         hypervisor,
                         processes,
-                        new ActiveDomains(hypervisor, TestDomain.BY_NAME),
+                        new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock),
                         Watchdog.none(),
                         clock,
                         hypervisorCalls,

@@ -52,7 +52,7 @@ final class GuardBench {
                 lockspace,
                 hypervisor,
                 processes,
-                new ActiveDomains(hypervisor, TestDomain.BY_NAME),
+                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock),
                 watchdog,
                 clock,
                 slowCalls,

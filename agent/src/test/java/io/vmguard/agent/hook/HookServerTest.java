@@ -105,7 +105,7 @@ class HookServerTest {
                 lockspace,
                 hypervisor,
                 new FakeProcesses(),
-                new ActiveDomains(hypervisor, TestDomain.BY_NAME),
+                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock),
                 Watchdog.none(),
                 clock,
                 slowCalls,

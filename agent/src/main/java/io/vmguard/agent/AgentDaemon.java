@@ -66,9 +66,11 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The agent: wires engine, guard, libvirt and hook server, in the order in which they may depend on each other.
@@ -190,6 +192,7 @@ final class AgentDaemon implements AutoCloseable {
             Deadman.withdraw(config.runtimeDir(), settings.lockspace());
         }
         relay.deadman = deadman;
+        deadman.ifPresent(other -> guard.onNews(other::look));
         this.keepAlive =
                 new KeepAlive(readiness, System.getenv(), new Progress(engine, guard, settings.timeouts(), clock));
         StatusSource status =
@@ -238,7 +241,28 @@ final class AgentDaemon implements AutoCloseable {
                 times,
                 clock,
                 process -> processes.mayBeThere(process.pid(), process.startTicks()),
-                () -> orders(guard.view()));
+                new OrdersOf(guard));
+    }
+
+    /** The orders that follow from the guard's view; the same ones while it is the same. On the deadman's thread. */
+    private static final class OrdersOf implements Supplier<Deadman.Orders> {
+        private final DomainGuard guard;
+        private @Nullable GuardView last;
+        private Deadman.Orders orders = new Deadman.Orders(List.of(), List.of());
+
+        OrdersOf(DomainGuard guard) {
+            this.guard = guard;
+        }
+
+        @Override
+        public Deadman.Orders get() {
+            GuardView view = guard.view();
+            if (view != last) {
+                orders = orders(view);
+                last = view;
+            }
+            return orders;
+        }
     }
 
     /** Whose QEMU must not outlive the membership, and whose may: paused without its leases, or ignored by permission. */

@@ -15,7 +15,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -31,8 +31,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Deadman implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Deadman.class);
-    /** A process is listed so soon after it was found. */
-    private static final Duration PERIOD = Duration.ofMillis(100);
+    /** Without word that something has changed. */
+    private static final Duration PERIOD = Duration.ofSeconds(1);
 
     private static final long CHECK_NANOS = Duration.ofSeconds(1).toNanos();
     private static final long STOP_MILLIS = 1000;
@@ -66,7 +66,7 @@ public final class Deadman implements AutoCloseable {
     private final Supplier<Orders> guarded;
     private final DeadmanSign sign;
     private final long startedNanos;
-    private final CountDownLatch closing = new CountDownLatch(1);
+    private final Semaphore wakeUp = new Semaphore(0);
     private final Thread thread;
 
     /** Null: there is none, so the deadman does nothing. */
@@ -74,6 +74,7 @@ public final class Deadman implements AutoCloseable {
 
     private volatile @Nullable String lastDeadline;
     private volatile boolean stoodDown;
+    private volatile boolean closing;
     private volatile DeadmanView view = new DeadmanView(false, 0, List.of());
 
     // Of the one thread that steps.
@@ -82,7 +83,9 @@ public final class Deadman implements AutoCloseable {
     private Optional<String> fileProblem = Optional.empty();
     private Optional<String> signProblem = Optional.empty();
     private long checkedNanos;
-    private Set<ListedProcess> wantedBefore = Set.of();
+    /** What the list was last held against; null: nothing yet. */
+    private @Nullable Orders ordersBefore;
+
     private boolean running;
 
     /**
@@ -129,12 +132,20 @@ public final class Deadman implements AutoCloseable {
 
     private void run() {
         try {
-            do {
+            while (!closing) {
                 step();
-            } while (!closing.await(PERIOD.toMillis(), TimeUnit.MILLISECONDS));
+                if (wakeUp.tryAcquire(PERIOD.toMillis(), TimeUnit.MILLISECONDS)) {
+                    wakeUp.drainPermits();
+                }
+            }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    /** What is guarded may have changed: it is looked at now. Any thread; returns at once. */
+    public void look() {
+        wakeUp.release();
     }
 
     /** A renewal has reached the disk. On the engine's thread: one write into memory, and never an exception. */
@@ -177,11 +188,15 @@ public final class Deadman implements AutoCloseable {
                 checkFile();
                 checkSign(nowNanos);
             }
-            list(check);
+            Orders orders = guarded.get();
+            // The same orders are looked at again only to find who has gone since.
+            if (check || !orders.equals(ordersBefore)) {
+                list(orders, check);
+                publish();
+            }
         } catch (RuntimeException e) {
             LOG.error("internal error in what is left for the deadman; it goes on", e);
         }
-        publish();
     }
 
     private void checkFile() {
@@ -236,19 +251,15 @@ public final class Deadman implements AutoCloseable {
         signProblem = problem;
     }
 
-    private void list(boolean lookForGone) {
-        Orders orders = guarded.get();
+    private void list(Orders orders, boolean lookForGone) {
         Set<ListedProcess> wanted = new LinkedHashSet<>(orders.kill());
         known.addAll(orders.spare()); // may be listed from before
         DeadmanFile current = file;
-        if (!lookForGone && wanted.equals(wantedBefore) && orders.spare().isEmpty()) {
-            return;
-        }
         known.addAll(wanted);
         if (current == null) {
             return;
         }
-        wantedBefore = wanted;
+        ordersBefore = orders;
         Set<ListedProcess> listed = new HashSet<>(current.processes());
         for (ListedProcess process : List.copyOf(known)) {
             boolean spared = orders.spare().contains(process);
@@ -334,6 +345,7 @@ public final class Deadman implements AutoCloseable {
     /** Ends the thread. The orders stay: a successor takes them over, and without one they are carried out. */
     @Override
     public void close() {
-        closing.countDown();
+        closing = true;
+        wakeUp.release();
     }
 }

@@ -23,6 +23,7 @@ import io.vmguard.lease.Renewal;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.time.LeaseClock;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -54,6 +55,15 @@ import org.apache.logging.log4j.Logger;
 public final class DomainGuard implements LockspaceListener, Hypervisor.Listener, AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
 
+    /** How often the guard looks while something is under way, while domains only run, and while there is none: each look costs. */
+    private static final Duration TICK_BUSY = Duration.ofMillis(50);
+
+    private static final Duration TICK_SETTLED = Duration.ofMillis(100);
+    private static final Duration TICK_EMPTY = Duration.ofMillis(250);
+
+    private static final long VIEW_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final long VIEW_OF_MANY_NANOS = Duration.ofMillis(50).toNanos();
+
     private final GuardState state;
     private final Hypervisor hypervisor;
     private final Arming arming;
@@ -69,6 +79,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private final Pauses pauses;
     private final Restarts restarts;
     private volatile long tickedNanos;
+    /** When the view was made, and after how many messages. */
+    private long publishedNanos;
+
+    private long publishedAfter;
+    private volatile Runnable onNews = () -> {};
     private volatile GuardView view = new GuardView(List.of(), 0, 0);
 
     /**
@@ -167,8 +182,15 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         restarts.startWhenDue(nowNanos);
         reconciliation.listWhenDue(nowNanos);
         arming.follow();
-        publish();
+        boolean settled = settled();
+        publishWhenDue(nowNanos, settled);
+        state.loop.tickAfter(!settled ? TICK_BUSY : state.runs.isEmpty() ? TICK_EMPTY : TICK_SETTLED);
         tickedNanos = nowNanos;
+    }
+
+    /** Nothing is under way: what happens next comes as a message, or is the loss of the membership. */
+    private boolean settled() {
+        return starts.idle() && state.runs.values().stream().allMatch(Run::settled);
     }
 
     private void last() {
@@ -354,9 +376,38 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         return tickedNanos;
     }
 
-    /** A moment ago. Any thread. */
+    /**
+     * Has somebody told when the view may have changed, soon after it did. One listener, called on the guard's thread: it must only leave
+     * word.
+     */
+    public void onNews(Runnable listener) {
+        onNews = listener;
+    }
+
+    /** As it was a moment ago; what time alone has changed, a second ago. Any thread. */
     public GuardView view() {
         return view;
+    }
+
+    /**
+     * What a message has changed is shown when no other one waits, or soon; what comes with time alone, if anything can, within a second.
+     * Not at every tick: with hundreds of domains that would be most of what an idle agent does.
+     */
+    private void publishWhenDue(long nowNanos, boolean settled) {
+        long handled = state.loop.handled();
+        long ageNanos = nowNanos - publishedNanos;
+        boolean due = handled == publishedAfter
+                ? !settled && ageNanos >= VIEW_NANOS
+                : state.loop.quiet() || ageNanos >= VIEW_OF_MANY_NANOS;
+        if (due || publishedNanos == 0) {
+            boolean news = handled != publishedAfter;
+            publishedNanos = nowNanos;
+            publishedAfter = handled;
+            publish();
+            if (news) {
+                onNews.run();
+            }
+        }
     }
 
     private void publish() {

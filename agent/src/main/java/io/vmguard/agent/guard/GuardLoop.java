@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
+import java.time.Duration;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -18,7 +19,7 @@ final class GuardLoop {
     private static final int MAX_MESSAGES = 10_000;
 
     private static final long CLOSE_MILLIS = 2000;
-    private static final long TICK_MILLIS = 50;
+    private static final long FIRST_TICK_MILLIS = 50;
 
     private final BlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>();
     private final Executor hypervisorCalls;
@@ -27,6 +28,8 @@ final class GuardLoop {
     private final Runnable tick;
     private final Runnable last;
     private final Thread thread;
+    private long handled;
+    private long tickMillis = FIRST_TICK_MILLIS;
     private volatile boolean hintsDropped;
     private volatile boolean closing;
 
@@ -35,8 +38,8 @@ final class GuardLoop {
      *
      * @param hypervisorCalls runs calls of the hypervisor, which may hang
      * @param lookups runs searches for processes; apart from the former, for a kill may need one while the hypervisor hangs
-     * @param first what is done before each message, and at least every {@value #TICK_MILLIS} ms
-     * @param tick what is done after each message, and at least every {@value #TICK_MILLIS} ms
+     * @param first what is done before each message and each tick
+     * @param tick what is done after each message, and when none has come for the time of a tick; may set when the next one is to be
      * @param last what is done when the thread ends, after the last message
      */
     GuardLoop(Executor hypervisorCalls, Executor lookups, Runnable first, Runnable tick, Runnable last) {
@@ -56,7 +59,7 @@ final class GuardLoop {
     private void loop() {
         while (!closing) {
             try {
-                step(inbox.poll(TICK_MILLIS, TimeUnit.MILLISECONDS));
+                step(inbox.poll(tickMillis, TimeUnit.MILLISECONDS));
             } catch (InterruptedException e) {
                 break;
             } catch (RuntimeException e) {
@@ -69,6 +72,7 @@ final class GuardLoop {
     private void step(@Nullable Runnable message) {
         first.run();
         if (message != null) {
+            handled++;
             message.run();
         }
         tick.run();
@@ -130,6 +134,21 @@ final class GuardLoop {
             LOG.error("no thread for a slow call", e);
             tell(failed);
         }
+    }
+
+    /** When the next tick is to be if no message comes before. On the guard's thread. */
+    void tickAfter(Duration pause) {
+        tickMillis = pause.toMillis();
+    }
+
+    /** How many messages were handled so far. On the guard's thread. */
+    long handled() {
+        return handled;
+    }
+
+    /** Whether no message waits. */
+    boolean quiet() {
+        return inbox.isEmpty();
     }
 
     /** Whether hints were turned away since the last call. */

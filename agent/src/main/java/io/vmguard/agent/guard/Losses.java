@@ -21,7 +21,7 @@ import org.apache.logging.log4j.Logger;
 /** Finds out that leases are lost and whose they were, has those stopped, and says when the last of them can write no more. */
 final class Losses {
     private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
-    /** The guard looks twenty times a second. */
+    /** The guard looks several times a second. */
     private static final long AWAY_NANOS = Duration.ofSeconds(2).toNanos();
 
     private final GuardState state;

@@ -159,6 +159,11 @@ final class Run {
         return held.containsValue(true);
     }
 
+    /** Nothing about it is under way: its process is watched, and whatever else happens to it comes as a message. */
+    boolean settled() {
+        return phase == Phase.RUNNING && pending.isEmpty() && !doomed && !halted && !stopSent;
+    }
+
     /** Its disks, for messages. */
     String labels() {
         return wanted.values().stream().map(w -> w.note().disk()).collect(Collectors.joining(", "));

@@ -255,6 +255,11 @@ final class Starts {
         }
     }
 
+    /** Whether no start waits to be considered again. */
+    boolean idle() {
+        return waiting.isEmpty();
+    }
+
     /** Considers again what could not be answered yet. */
     void reconsider() {
         List<Start> again = List.copyOf(waiting);

@@ -42,6 +42,9 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
 
     private static final Duration RETRY = Duration.ofSeconds(10);
     private static final long TICK_MILLIS = 250;
+    /** While nothing is armed or to be armed. */
+    private static final long IDLE_MILLIS = 1000;
+
     private static final long CLOSE_MILLIS = 3000;
 
     /**
@@ -176,7 +179,7 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
     private void loop() {
         while (!closing) {
             try {
-                Runnable message = inbox.poll(TICK_MILLIS, TimeUnit.MILLISECONDS);
+                Runnable message = inbox.poll(idle() ? IDLE_MILLIS : TICK_MILLIS, TimeUnit.MILLISECONDS);
                 if (message != null) {
                     message.run();
                 }
@@ -188,6 +191,10 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
             }
         }
         leave();
+    }
+
+    private boolean idle() {
+        return armed == null && (!wanted || timers.isEmpty());
     }
 
     /** Handles everything that is in the queue, on the calling thread. For tests, which do not start the thread. */

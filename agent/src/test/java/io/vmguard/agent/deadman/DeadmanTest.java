@@ -18,6 +18,9 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -126,6 +129,27 @@ class DeadmanTest {
             gone.add(ONE);
             step(deadman);
             assertThat(lines()).hasSize(3).contains(TWO.line());
+        }
+    }
+
+    @Test
+    void aProcessIsListedAsSoonAsTheGuardTellsOfIt() throws Exception {
+        AtomicReference<Deadman.Orders> orders = new AtomicReference<>(new Deadman.Orders(List.of(), List.of()));
+        CountDownLatch lookedOnce = new CountDownLatch(1);
+        FenceTimes times = new FenceTimes(Timeouts.ofSeconds(10), Duration.ofSeconds(5));
+        try (Deadman deadman = new Deadman(dir, LS, "boot-1", 4711, times, clock, process -> true, () -> {
+            lookedOnce.countDown();
+            return orders.get();
+        })) {
+            deadman.start();
+            assertThat(lookedOnce.await(10, TimeUnit.SECONDS)).isTrue();
+            orders.set(new Deadman.Orders(List.of(ONE), List.of()));
+            deadman.look();
+            long end = System.nanoTime() + Duration.ofSeconds(10).toNanos();
+            while (!lines().contains(ONE.line()) && System.nanoTime() < end) {
+                Thread.onSpinWait();
+            }
+            assertThat(lines()).contains(ONE.line());
         }
     }
 

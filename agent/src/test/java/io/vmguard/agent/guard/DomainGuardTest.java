@@ -11,6 +11,7 @@ import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
@@ -62,6 +63,27 @@ class DomainGuardTest {
     void domainWithoutLeasesStartsWithoutAMembershipToo() {
         GuardBench lonely = GuardBench.of(GuardBench.settings(false, false));
         assertThat(lonely.ask(TestDomain.of("diskless"))).isInstanceOf(StartAnswer.Granted.class);
+    }
+
+    @Test
+    void whoListensIsToldWhenTheViewHasChangedAndNotAtEveryTick() {
+        List<GuardView> told = new ArrayList<>();
+        bench.guard.onNews(() -> told.add(bench.guard.view()));
+        bench.run(THREE);
+        assertThat(told).isNotEmpty();
+        assertThat(told.get(told.size() - 1).domains()).singleElement().satisfies(domain -> {
+            assertThat(domain.name()).isEqualTo("three");
+            assertThat(domain.pid()).isPresent();
+        });
+        bench.settle();
+        int before = told.size();
+        GuardView view = bench.guard.view();
+        for (int tick = 0; tick < 20; tick++) {
+            bench.clock.advance(Duration.ofMillis(100));
+            bench.guard.drain();
+        }
+        assertThat(told).hasSize(before);
+        assertThat(bench.guard.view()).as("nothing was made anew").isSameAs(view);
     }
 
     // ---- sharing

@@ -52,6 +52,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadFactory;
@@ -66,7 +67,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * thread "membership"   join, renew, leave: blocks in lease I/O and nowhere else
- * thread "deadline"     asks ten times a second whether the membership is in time; does no I/O, takes no lock
+ * thread "deadline"     asks several times a second whether the membership is in time; does no I/O, takes no lock
  * threads "resource"    one operation each; block in lease I/O
  * thread "remember"     writes the last record to the local disk, for the next boot
  * </pre>
@@ -75,6 +76,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep {
     private static final Duration DEADLINE_TICK = Duration.ofMillis(100);
+    /** While the last renewal is so young that only a suspended machine could make it late by then. */
+    private static final Duration EASY_TICK = Duration.ofMillis(250);
+
     private static final Duration RETRY_RENEWAL = Duration.ofSeconds(1);
     private static final Duration RETRY_JOIN = Duration.ofSeconds(2);
     /** For what is asked of this machine and costs next to nothing. */
@@ -193,8 +197,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
 
     @Override
     public void join() {
-        timer.scheduleAtFixedRate(
-                this::watch, DEADLINE_TICK.toMillis(), DEADLINE_TICK.toMillis(), TimeUnit.MILLISECONDS);
+        watchAfter(DEADLINE_TICK);
         membershipThread.start();
     }
 
@@ -533,9 +536,28 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         try {
             watchDeadline();
         } catch (RuntimeException e) {
-            // An exception would end the schedule; a listener's bug must not blind this watch.
+            // A listener's bug must not blind this watch.
             detail = "internal error: " + e;
+        } finally {
+            watchAfter(isEasy() ? EASY_TICK : DEADLINE_TICK);
         }
+    }
+
+    private void watchAfter(Duration pause) {
+        try {
+            timer.schedule(this::watch, pause.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (RejectedExecutionException e) {
+            // The engine is closed.
+        }
+    }
+
+    /** Whether there is time to lose before a deadline: what is late anyhow, and what an earlier agent has left, is watched closely. */
+    private boolean isEasy() {
+        Membership current = membership;
+        return current != null
+                && !current.isLost()
+                && inheritance.users().isEmpty()
+                && current.ageNanos() < settings.timeouts().renewalWarning().toNanos();
     }
 
     private void watchDeadline() {

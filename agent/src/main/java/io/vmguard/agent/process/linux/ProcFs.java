@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -18,6 +19,8 @@ final class ProcFs {
 
     /** More than any QEMU is given; a process can write what it likes there. */
     private static final int MAX_BYTES = 4 << 20;
+
+    private static final int FIRST_BYTES = 1024;
 
     /** {@code PF_KTHREAD} in the kernel's sched.h. */
     private static final long KERNEL_THREAD = 0x0020_0000;
@@ -150,8 +153,22 @@ final class ProcFs {
     }
 
     private static byte[] read(Path file) throws IOException {
+        // A search reads hundreds of these, most of some hundred bytes; readNBytes would take a buffer of 8 KiB and
+        // more for each.
         try (InputStream in = Files.newInputStream(file)) {
-            return in.readNBytes(MAX_BYTES);
+            byte[] bytes = new byte[FIRST_BYTES];
+            int length = 0;
+            int count;
+            while ((count = in.read(bytes, length, bytes.length - length)) > 0) {
+                length += count;
+                if (length == bytes.length) {
+                    if (length >= MAX_BYTES) {
+                        break;
+                    }
+                    bytes = Arrays.copyOf(bytes, 2 * length);
+                }
+            }
+            return Arrays.copyOf(bytes, length);
         }
     }
 

@@ -155,10 +155,11 @@ enum Fault {
             pair.a.host.sh("echo ok > /run/image-fault").mustSucceed();
         }
     },
-    STORAGE_SLOW("lease storage slow: half of io_timeout an access", Fate.LIVES) {
+    /** The kernel cuts a look at the lockspace, 1 MiB, into requests of 128 KiB. */
+    STORAGE_SLOW("lease storage slow: a look takes half of io_timeout", Fate.LIVES) {
         @Override
         void inject(FaultPair pair) {
-            pair.a.leaseDirectory("delay " + FaultPair.IO_TIMEOUT.toMillis() / 2);
+            pair.a.leaseDirectory("delay " + FaultPair.IO_TIMEOUT.toMillis() / 2 / 8);
         }
 
         @Override

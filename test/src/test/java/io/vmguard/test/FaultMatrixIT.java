@@ -45,7 +45,7 @@ class FaultMatrixIT {
             EnumSet.of(Fault.STORAGE_STALLS, Fault.QEMU_STOPPED),
             EnumSet.of(Fault.STORAGE_STALLS, Fault.RUN_FULL));
 
-    private static final int PAIRS_OF_HOSTS = Integer.getInteger("chaos.hosts", 4);
+    private static final int PAIRS_OF_HOSTS = Integer.getInteger("chaos.hosts", 2);
     private static final Duration TRY_AGAIN = Duration.ofMillis(300);
     private static final Duration LOOK = Duration.ofMillis(20);
     /** Beyond the moment from which the second host may take the disk: renewals before the fault, and a busy machine. */

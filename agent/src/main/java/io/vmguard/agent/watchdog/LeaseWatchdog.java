@@ -138,7 +138,12 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
 
     /** A renewal reached the disk. Any thread. */
     public void renewed(Renewal renewal) {
-        inbox.add(() -> last = renewal);
+        inbox.add(() -> {
+            if (!inTime(clock.bootNanos())) {
+                nextTryNanos = clock.bootNanos(); // what could not be armed for want of a renewal can be now
+            }
+            last = renewal;
+        });
     }
 
     /** Every lease is lost. Any thread. */

@@ -217,6 +217,15 @@ class LeaseWatchdogTest {
     }
 
     @Test
+    void whatWantedForARenewalIsArmedWithTheFirstOne() {
+        arm();
+        pass(Duration.ofSeconds(3));
+        renew();
+        assertThat(wdmd.armed()).isTrue();
+        assertThat(watchdog.view().state()).isEqualTo(State.ARMED);
+    }
+
+    @Test
     void theFirstOneThatCanBeArmedIsTaken() {
         watchdog = watchdog(false, wdmd, device);
         wdmd.breakDown("wdmd: nobody listens");

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.test;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Duration;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.AfterAllCallback;
+import org.junit.jupiter.api.extension.BeforeAllCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/**
+ * A fleet on its way from libvirt-sanlock to vmguard: two hosts with the package in its default settings and one with stock libvirt
+ * and sanlock, on one lease directory.
+ */
+@NeedsTestImage
+@SuppressWarnings("NullAway.Init") // set before the first test
+class StockNeighbourIT {
+    @RegisterExtension
+    @Order(1)
+    static final Storage STORAGE = new Storage();
+
+    @RegisterExtension
+    @Order(2)
+    static final TwoHosts HOSTS = new TwoHosts(STORAGE::show, "io_timeout: 1s", "hook_timeout: 20s");
+
+    private static TestHost stock;
+
+    private final GuardedHost a = HOSTS.a;
+    private final GuardedHost c = HOSTS.b;
+
+    /**
+     * One directory of images, of one path everywhere: all that stock hosts can see as one. The stock host has it through a file system
+     * of its own, which QEMU's file locks do not reach through: libvirt takes sanlock's leases only when QEMU has opened its disks.
+     */
+    static final class Storage implements BeforeAllCallback, AfterAllCallback {
+        private SharedDir images;
+        private CephCluster ceph;
+
+        @Override
+        public void beforeAll(ExtensionContext context) {
+            images = SharedDir.create("images");
+            ceph = CephCluster.start();
+        }
+
+        void show(String host, TestHost.Builder builder) {
+            builder.bind(images, host.equals("stock") ? "/real" : "/images").ceph(ceph);
+        }
+
+        @Override
+        public void afterAll(ExtensionContext context) {
+            ceph.close();
+            images.close();
+        }
+    }
+
+    @BeforeAll
+    static void startStockHost() {
+        TestHost.Builder builder = TestHost.named("stock").bind(HOSTS.leases(), "/shared-leases");
+        STORAGE.show("stock", builder);
+        stock = builder.start();
+        stock.sh("""
+                mkdir -p /images && stall-dir /real /images /run/fault
+                printf '%s\\n' 'auto_disk_leases = 1' 'host_id = 200' 'io_timeout = 1' 'disk_lease_dir = "/shared-leases"' \\
+                    >/etc/libvirt/qemu-sanlock.conf
+                echo 'lock_manager = "sanlock"' >>/etc/libvirt/qemu.conf
+                systemctl start sanlock && systemctl restart libvirtd && testhost-ready 60""").mustSucceed();
+        HOSTS.a
+                .host
+                .sh("truncate -s 1M /images/file.img /images/block.img; chmod 666 /images/*; test-ceph secret")
+                .mustSucceed();
+        HOSTS.b.host.sh("test-ceph secret").mustSucceed();
+        STORAGE.ceph.rbd("create", "--size", "4M", "rbd/one").mustSucceed();
+    }
+
+    @AfterAll
+    static void stopStockHost() {
+        if (stock != null) {
+            stock.close();
+        }
+    }
+
+    @AfterEach
+    void endWhatRunsOnTheStockHost() {
+        stock.sh("for d in $(virsh list --name); do virsh destroy $d; done").mustSucceed();
+    }
+
+    @Test
+    void aFileThatOurDomainHasIsRefusedByTheStockHost() {
+        TwoHosts.create(a, "ours", "/images/file.img").mustSucceed();
+        assertLockRefused(stock.createDomain("theirs", "--file", "/images/file.img"));
+        a.host.virsh("destroy", "ours").mustSucceed();
+        startsOnStock("--file", "/images/file.img");
+    }
+
+    @Test
+    void aFileThatAStockDomainHasIsRefusedByUs() {
+        stock.createDomain("theirs", "--file", "/images/file.img").mustSucceed();
+        for (GuardedHost host : new GuardedHost[] {a, c}) {
+            assertThat(TwoHosts.create(host, "ours", "/images/file.img")
+                            .mustFail()
+                            .stderr())
+                    .contains("is in use by");
+        }
+        stock.virsh("destroy", "theirs").mustSucceed();
+        Eventually.await(
+                "the file to be free",
+                Duration.ofSeconds(10),
+                () -> TwoHosts.create(c, "ours", "/images/file.img")
+                        .mustSucceed()
+                        .ok());
+    }
+
+    /** A path names the lease, not the type that the XML gives it. Containers have no block device that QEMU could open. */
+    @Test
+    void aFileThatAStockDomainHasIsRefusedByUsAsABlockDeviceToo() {
+        startsOnStock("--file", "/images/block.img");
+        assertThat(c.host.createDomain("ours", "--block", "/images/block.img")
+                        .mustFail()
+                        .stderr())
+                .contains("is in use by");
+    }
+
+    /** Stock does not lock network disks; between our hosts they are. */
+    @Test
+    void anRbdDiskIsGuardedBetweenOurHosts() {
+        String port = Integer.toString(STORAGE.ceph.monitorPort());
+        a.host.createDomain("ours", "--port", port, "--rbd", "rbd/one").mustSucceed();
+        assertThat(c.host.createDomain("intruder", "--port", port, "--rbd", "rbd/one")
+                        .mustFail()
+                        .stderr())
+                .contains("is in use by domain ours on host node-a");
+    }
+
+    private static void startsOnStock(String... options) {
+        Eventually.await(
+                "the stock host to start it",
+                Duration.ofSeconds(10),
+                () -> stock.createDomain("theirs", options).mustSucceed().ok());
+    }
+
+    private static void assertLockRefused(Ran start) {
+        assertThat(start.mustFail().stderr()).containsIgnoringCase("acquire lock");
+    }
+}

@@ -411,7 +411,8 @@ def measure(minutes):
     say_memory("at the end")
     found = memory(main_pid("vmguard"))
     say("largest resident memory at any time, MiB", f"{found['VmHWM'] / 1024:.1f}")
-    say(f"renewals seen; longest between the starts of two, s", f"{len(renewals.gaps)}; {max(renewals.gaps):.2f}")
+    longest = max(renewals.gaps, default=0)
+    say("renewals seen; longest between the starts of two, s", f"{len(renewals.gaps)}; {longest:.2f}")
     for reason, all_ in sorted(pauses().items(), key=lambda item: -max(item[1])):
         say(f"stop of all threads for {reason}: times; longest, ms", f"{len(all_)}; {max(all_):.2f}")
     for domain in PASSING:

@@ -67,7 +67,9 @@ final class MountTable {
         Mount root = null;
         for (Mount mount : mounts) {
             children.computeIfAbsent(mount.parent(), id -> new ArrayList<>()).add(mount);
-            if (root == null && mount.point().equals("/") && !byId.containsKey(mount.parent())) {
+            // The root of a host that runs from its initial file system is its own parent.
+            boolean hasParent = !mount.parent().equals(mount.id()) && byId.containsKey(mount.parent());
+            if (root == null && mount.point().equals("/") && !hasParent) {
                 root = mount;
             }
         }

@@ -229,6 +229,42 @@ class StorageIdentifierTest {
         assertThat(names(known(host, one))).containsAnyElementsOf(names(known(host, other)));
     }
 
+    /** As Debian's kernel 6.1 wrote it, running from its initial file system, with NFS-Ganesha on an address of the same machine. */
+    @ParameterizedTest
+    @CsvSource({
+        "/mnt/a/dir/vm.img, nfs:filer/one/dir/vm.img",
+        "/mnt/b/dir/vm.img, nfs:10.1.2.3/one/dir/vm.img",
+        "/mnt/sub/vm.img, nfs:filer/one/dir/vm.img",
+        "/mnt/bind/vm.img, nfs:filer/one/dir/vm.img",
+        "/mnt/two/dir/vm.img, nfs:filer/two/dir/vm.img",
+        "/mnt/root/one, nfs:filer/one",
+        "/mnt/v3/dir/vm.img, nfs:filer/srv/one/dir/vm.img",
+        "/bound/local.img, fs:11111111-2222-4333-8444-555555555555/local.img"
+    })
+    void aHostThatRunsFromItsInitialFileSystemKnowsItsMounts(String path, String identity) {
+        RecordedHost host = new RecordedHost().and("""
+                == /proc/self/mountinfo
+                1 1 0:2 / / rw - rootfs rootfs rw,size=372600k,nr_inodes=93150,inode64
+                23 1 0:5 / /dev rw,relatime - devtmpfs dev rw,size=372600k,nr_inodes=93150,mode=755,inode64
+                26 1 253:0 / /srv rw,relatime - ext4 /dev/vda rw
+                27 1 253:0 / /bound rw,relatime - ext4 /dev/vda rw
+                30 1 0:24 / /mnt/a rw,relatime - nfs4 filer:/one rw,vers=4.1,hard,proto=tcp,clientaddr=10.1.2.3,addr=10.1.2.3
+                31 1 0:25 / /mnt/b rw,relatime - nfs4 10.1.2.3:/one rw,vers=4.2,hard,clientaddr=10.1.2.3,addr=10.1.2.3
+                29 1 0:23 / /mnt/root rw,relatime - nfs4 filer:/ rw,vers=4.1,hard,clientaddr=10.1.2.3,addr=10.1.2.3
+                33 1 0:24 / /mnt/sub rw,relatime - nfs4 filer:/one/dir rw,vers=4.1,hard,clientaddr=10.1.2.3,addr=10.1.2.3
+                34 1 0:24 / /mnt/two rw,relatime - nfs4 filer:/two rw,vers=4.1,hard,clientaddr=10.1.2.3,addr=10.1.2.3
+                28 1 0:24 / /mnt/bind rw,relatime - nfs4 filer:/one/dir rw,vers=4.1,hard,clientaddr=10.1.2.3,addr=10.1.2.3
+                32 1 0:26 / /mnt/v3 rw,relatime - nfs filer:/srv/one rw,vers=3,hard,nolock,mountaddr=10.1.2.3,addr=10.1.2.3
+                == /run/udev/data/b253:0
+                E:ID_FS_UUID=11111111-2222-4333-8444-555555555555
+                """);
+        Identity.Known known = known(host, path);
+        assertThat(known.keys().get(0).identity()).isEqualTo(identity);
+        if (identity.startsWith("nfs:filer/one/")) {
+            assertThat(names(known)).containsAnyElementsOf(names(known(host, "/mnt/b/dir/vm.img")));
+        }
+    }
+
     @Test
     void cephFuseIsKnownByItsProcessAlsoThroughABindMountOrALink() {
         RecordedHost host = RecordedHost.of("node-a").and("""

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 @NeedsTestImage
 class RpmIT {
     private static final String HOOK = "/etc/libvirt/hooks/qemu.d/50-vmguard";
-    /** Joining waits for a multiple of io_timeout, which is 1 s here. */
+    /** Joining waits for a multiple of io_timeout. */
     private static final Duration INSTALL_LIMIT = Duration.ofMinutes(2);
 
     private static Path rpm;
@@ -52,7 +52,7 @@ class RpmIT {
     @BeforeEach
     void configure() {
         host.sh(
-                        "mkdir -p /etc/vmguard; printf '%s\\n' 'lease_dir: /leases' 'io_timeout: 1s' > /etc/vmguard/vmguard.yaml")
+                        "mkdir -p /etc/vmguard; printf '%s\\n' 'lease_dir: /leases' 'io_timeout: 3s' > /etc/vmguard/vmguard.yaml")
                 .mustSucceed();
     }
 
@@ -83,7 +83,7 @@ class RpmIT {
                 .doesNotContain("new");
         assertThat(host.sh("cat /etc/vmguard/vmguard.yaml").stdout())
                 .as("a configuration that was there stays")
-                .contains("io_timeout: 1s");
+                .contains("io_timeout: 3s");
         theRunningLibvirtAsks();
 
         String guarded = qemu("guarded");

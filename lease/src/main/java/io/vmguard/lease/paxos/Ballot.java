@@ -85,7 +85,7 @@ final class Ballot {
 
     <R> Step<R> start(Function<Result, Step<R>> then) {
         DiskBlock blank = earlier.map(block -> block.entering(mbal)).orElseGet(() -> DiskBlock.entering(mbal, lver));
-        DiskBlock entering = keepsMark ? blank.keepingMark(context.me().generation()) : blank;
+        DiskBlock entering = notAsIfWaiting(blank);
         return context.writeBlock(
                 entering,
                 () -> readBlocks(area -> onPhase1(area, entering, then), then, false),
@@ -111,7 +111,7 @@ final class Ballot {
             }
         }
         DiskBlock proposal = best != null
-                ? entering.proposing(best.inp(), best.inp2(), best.inp3())
+                ? notAsIfWaiting(entering.proposing(best.inp(), best.inp2(), best.inp3()))
                 : entering.proposing(
                         candidate.hostId(),
                         candidate.generation(),
@@ -120,6 +120,18 @@ final class Ballot {
                 proposal,
                 () -> readBlocks(second -> onPhase2(second, proposal, then), then, true),
                 (fault, why) -> then.apply(new Result.Failed(fault, why, true)));
+    }
+
+    /**
+     * Who runs a ballot for itself and carries another host's proposal on does not wait for what comes of it, and says so by the released
+     * flag: without it our block reads like that of a giver who waits for its receiver, and the lease could be handed "back" to us.
+     * The flag opens only what names us as owner, and such a block names another. Not so in a hand-over: the giver still holds the
+     * version before.
+     */
+    private DiskBlock notAsIfWaiting(DiskBlock block) {
+        boolean another = block.inp() != 0 && block.inp() != context.me().hostId();
+        DiskBlock flagged = another && candidate.equals(context.me()) ? block.asReleased() : block;
+        return keepsMark ? flagged.keepingMark(context.me().generation()) : flagged;
     }
 
     private <R> Step<R> onPhase2(byte[] area, DiskBlock proposal, Function<Result, Step<R>> then) {

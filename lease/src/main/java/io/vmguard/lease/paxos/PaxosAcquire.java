@@ -273,8 +273,11 @@ public final class PaxosAcquire {
     private Step<Result> committedByAnother(LeaderRecord leader) {
         return Look.take(
                 context,
-                look -> settle(
-                        new HeldRecord(leader, look.block(context, context.me().hostId())), look.sharers(context)),
+                look -> {
+                    DiskBlock mine = look.block(context, context.me().hostId());
+                    // Flagged: we carried another's proposal on meanwhile, so by our block everybody may take it.
+                    return mine.released() ? again() : settle(new HeldRecord(leader, mine), look.sharers(context));
+                },
                 PaxosAcquire::mayHaveWon);
     }
 

@@ -89,9 +89,25 @@ class BallotTest {
         bench.block(2, DiskBlock.entering(2, LVER).proposing(2, 9, 502));
         bench.block(3, DiskBlock.entering(2003, LVER).proposing(3, 8, 503));
         bench.block(4, DiskBlock.entering(4, LVER).proposing(4, 7, 504));
-        DiskBlock carried = ENTERING.proposing(3, 8, 503);
+        DiskBlock carried = ENTERING.proposing(3, 8, 503).asReleased();
         assertThat(ballot()).isEqualTo(new Result.Chosen(carried, Set.of()));
         wrote(ENTERING, carried);
+    }
+
+    @Test
+    void aSharedHolderThatCarriesAnothersProposalOnKeepsItsMark() {
+        bench.block(3, DiskBlock.entering(2003, LVER).proposing(3, 8, 503));
+        DiskBlock carried = ENTERING.proposing(3, 8, 503).asReleased().keepingMark(1);
+        assertThat(ballot(true)).isEqualTo(new Result.Chosen(carried, Set.of(1L)));
+        wrote(ENTERING.keepingMark(1), carried);
+    }
+
+    /** An earlier life of ours that it names would be us for everybody who goes by the flag. */
+    @Test
+    void aProposalOfOurOwnHostIsCarriedOnWithoutTheFlag() {
+        DiskBlock earlier = DiskBlock.decided(2001, new Owner(1, 7), 77, LVER);
+        assertThat(ballotAfter(earlier))
+                .isEqualTo(new Result.Chosen(DiskBlock.decided(NUMBER, new Owner(1, 7), 77, LVER), Set.of()));
     }
 
     @Test
@@ -109,8 +125,10 @@ class BallotTest {
         Result result = ballotAfter(earlier);
         assertThat(bench.written())
                 .first()
-                .isEqualTo(bench.blockWritten(1, new DiskBlock(NUMBER, 2001, 3, 7, 77, LVER, false, false, 0)));
-        assertThat(result).isEqualTo(new Result.Chosen(DiskBlock.decided(NUMBER, new Owner(3, 7), 77, LVER), Set.of()));
+                .isEqualTo(bench.blockWritten(1, new DiskBlock(NUMBER, 2001, 3, 7, 77, LVER, true, false, 0)));
+        assertThat(result)
+                .isEqualTo(new Result.Chosen(
+                        DiskBlock.decided(NUMBER, new Owner(3, 7), 77, LVER).asReleased(), Set.of()));
     }
 
     @Test

@@ -491,6 +491,39 @@ class PaxosAcquireTest {
                 .isEqualTo(bench.blockWritten(1, released.entering(4001)));
     }
 
+    /** We held version 4, proposed the receiver for 5, kept and released it. Its leader is ours to write now, and nothing comes back. */
+    @Test
+    void aHandOverOfOursThatWeGaveUpIsFinishedButNotWaitedFor() {
+        bench.held(ME, 4, 500);
+        bench.leader(edit -> edit.timestamp(0))
+                .block(1, DiskBlock.decided(2001, OTHER, 700, 5).asReleased())
+                .block(2, DiskBlock.entering(2, 3));
+        held(acquire(), OTHER);
+        assertThat(bench.leader().owner()).isEqualTo(OTHER);
+        assertThat(bench.block(1))
+                .isEqualTo(DiskBlock.decided(4001, OTHER, 700, 5).asReleased());
+
+        bench.looks(2).disk.run(new PaxosReceive(bench.host(OTHER), ME).decline());
+        assertThat(bench.leader().owner()).as("not handed to us").isEqualTo(OTHER);
+        assertThat(bench.block(2).released()).isTrue();
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(6);
+    }
+
+    /** A version decided for us although we carried another on: a stock host may have wiped what it had proposed. */
+    @Test
+    void whatNamesUsWhileOurBlockIsFlaggedIsNotTakenForOurs() {
+        beatenInPhaseTwo();
+        bench.disk.before(
+                6,
+                () -> bench.leader(
+                        committed(bench.leader(), 1).edit().writer(THIRD, 1001).seal()));
+        bench.disk.before(
+                7, () -> bench.block(1, DiskBlock.decided(4001, THIRD, 700, 1).asReleased()));
+        assertThat(acquired(acquire()).leader().lver())
+                .as("open to everybody, so a ballot decides")
+                .isEqualTo(2);
+    }
+
     @Test
     void aProposalThatIsNotDecidedLeavesTheOutcomeOpen() {
         beatenInPhaseTwo();

@@ -210,6 +210,7 @@ class PaxosHandOverTest {
         bench.block(3, DiskBlock.entering(3, 5).proposing(3, 1, 777));
         kept(give(), LeaseFault.LOST_RACE, "another host's proposal was found: 3/1");
         leaderUntouched();
+        assertThat(bench.block(1).released()).as("we hold it").isFalse();
         bench.disk.fresh();
         unknown(finish(), LeaseFault.LOST_RACE);
         leaderUntouched();

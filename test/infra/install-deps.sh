@@ -30,6 +30,8 @@ have make || need make
 have curl || need curl
 have nc || need netcat-openbsd
 have shellcheck || need shellcheck
+# The client library alone: its built-in test driver stands for a hypervisor in the unit tests.
+ldconfig -p 2>/dev/null | grep -q 'libvirt\.so\.0' || need libvirt0
 # The engine is only needed where none answers; a remote or rootless one that answers is as good.
 if ! have docker; then
     need docker

@@ -111,8 +111,9 @@ class LibvirtHypervisorTest {
         host.create("demo1", uuid);
         host.define("off", off);
         assertThat(hypervisor.suspend(uuid, LIMIT)).isEqualTo(new SuspendResult.Suspended());
-        assertThat(hypervisor.suspend(off, LIMIT)).isEqualTo(new SuspendResult.NotRunning());
         assertThat(hypervisor.suspend(UUID.randomUUID(), LIMIT)).isEqualTo(new SuspendResult.NotRunning());
+        // QEMU's driver has an error code for this one; the test driver calls it internal, and that proves nothing.
+        assertThat(hypervisor.suspend(off, LIMIT)).isInstanceOf(SuspendResult.Unknown.class);
     }
 
     @Test

@@ -37,9 +37,10 @@ final class Ballot {
         /**
          * Somebody is ahead.
          *
+         * @param block as written last
          * @param proposed our value was on disk: whoever is ahead may have read it and carry it on
          */
-        record Beaten(boolean proposed) implements Result {}
+        record Beaten(DiskBlock block, boolean proposed) implements Result {}
 
         /** @param proposed phase 2 had begun: the proposal may yet be chosen by others */
         record Failed(LeaseFault fault, String why, boolean proposed) implements Result {}
@@ -103,7 +104,7 @@ final class Ballot {
                 sharers.add(host);
             }
             if (ahead(block)) {
-                return then.apply(new Result.Beaten(false));
+                return then.apply(new Result.Beaten(entering, false));
             }
             boolean proposes = block.lver() == lver && block.inp() != 0 && block.bal() != 0;
             if (proposes && (best == null || block.bal() > best.bal())) {
@@ -138,7 +139,7 @@ final class Ballot {
         for (long host = 1; host <= numHosts; host++) {
             DiskBlock block = block(area, host);
             if (block != null && ahead(block)) {
-                return then.apply(new Result.Beaten(true));
+                return then.apply(new Result.Beaten(proposal, true));
             }
         }
         return then.apply(new Result.Chosen(proposal, Set.copyOf(sharers)));

@@ -243,15 +243,21 @@ public final class PaxosAcquire {
             if (result instanceof Ballot.Result.Failed failed) {
                 return Step.end(new Result.Failed(failed.fault(), failed.why(), failed.proposed() || mayBeOurs()));
             }
-            if (((Ballot.Result.Beaten) result).proposed()) {
+            Ballot.Result.Beaten beaten = (Ballot.Result.Beaten) result;
+            if (beaten.proposed()) {
                 proposedLver = lver;
             }
-            return pause(BACKOFF, () -> afterBeaten(look, number));
+            return pause(BACKOFF, () -> afterBeaten(look, number, beaten.block()));
         });
     }
 
-    /** A lost round: has the version been decided meanwhile, perhaps for us? */
-    private Step<Result> afterBeaten(Look look, long number) {
+    /**
+     * A lost round: has the version been decided meanwhile, perhaps for us? If not, the next round goes on with what our block proposes:
+     * somebody may have carried it on, and be about to commit it.
+     *
+     * @param mine our block as the lost round has left it
+     */
+    private Step<Result> afterBeaten(Look look, long number, DiskBlock mine) {
         LeaderRecord leader = look.leader();
         return context.readLeader(
                 now -> {
@@ -262,7 +268,7 @@ public final class PaxosAcquire {
                     if (now.equals(leader) && round < MAX_ROUNDS) {
                         round++;
                         // Above every number we know of, or it would be beaten again by the same block.
-                        return runBallot(look, number + leader.maxHosts() * round, Optional.empty());
+                        return runBallot(look, number + leader.maxHosts() * round, Optional.of(mine));
                     }
                     return again();
                 },

@@ -57,7 +57,9 @@ class SimulationTest {
     /** Each of these broke an invariant once. */
     @ParameterizedTest
     @ValueSource(
-            longs = {459, 2017, 5226, 13_207, 17_255, 23_457, 23_819, 64_906, 2996, 5344, 7228, 25_784, 29_056, 110_130
+            longs = {
+                459, 2017, 5226, 13_207, 17_255, 23_457, 23_819, 64_906, 2996, 5344, 7228, 25_784, 29_056, 110_130,
+                215_112
             })
     void whatWasFoundOnceStaysMended(long seed) {
         assertThat(SimulationRun.failureOf(seed, Planted.NONE).map(SimulationRun.Failure::explain))

@@ -70,17 +70,17 @@ class BallotTest {
     void whoIsAheadBeatsItInEitherPhase(long number, long lver, boolean ahead) {
         DiskBlock theirs = DiskBlock.entering(number, lver);
         bench.block(3, theirs);
-        assertThat(ballot()).isEqualTo(ahead ? new Result.Beaten(false) : new Result.Chosen(OWN, Set.of()));
+        assertEnds(ahead, false);
         bench.block(3, DiskBlock.entering(0, 0)).disk.fresh();
         bench.disk.before(4, () -> bench.block(3, theirs));
-        assertThat(ballot()).isEqualTo(ahead ? new Result.Beaten(true) : new Result.Chosen(OWN, Set.of()));
+        assertEnds(ahead, true);
         wrote(ENTERING, OWN);
     }
 
     @Test
     void beatenInTheFirstPhaseItProposesNothing() {
         bench.block(6, DiskBlock.entering(4006, LVER));
-        assertThat(ballot()).isEqualTo(new Result.Beaten(false));
+        assertEnds(true, false);
         wrote(ENTERING);
     }
 
@@ -183,5 +183,18 @@ class BallotTest {
                         .start(Step::end));
         assertThat(result).isInstanceOf(Result.Failed.class);
         assertThat(between.disk.writes()).hasSize(1);
+    }
+
+    /** @param proposed if it is beaten: after its value was on disk */
+    private void assertEnds(boolean beaten, boolean proposed) {
+        Result result = ballot();
+        if (beaten) {
+            assertThat(result)
+                    .isInstanceOfSatisfying(
+                            Result.Beaten.class,
+                            lost -> assertThat(lost.proposed()).isEqualTo(proposed));
+        } else {
+            assertThat(result).isEqualTo(new Result.Chosen(OWN, Set.of()));
+        }
     }
 }

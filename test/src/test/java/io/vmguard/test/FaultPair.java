@@ -18,7 +18,7 @@ import java.util.concurrent.TimeUnit;
  * and QEMU's locks do not reach from one host to the other, so that nothing but vmguard keeps the second host from the disk.
  */
 final class FaultPair implements AutoCloseable {
-    static final Duration IO_TIMEOUT = Duration.ofSeconds(3);
+    static final Duration IO_TIMEOUT = Duration.ofSeconds(5);
     static final Duration WATCHDOG_TIMEOUT = Duration.ofSeconds(10);
     /** After a renewal's start: the leases are lost. */
     static final Duration LOST = IO_TIMEOUT.multipliedBy(8);

@@ -82,6 +82,12 @@ public final class PaxosReceive {
         if (mine.released()) {
             return notOurs(leader); // declined: others may be taking it
         }
+        if (look.highestLver() > leader.lver()) {
+            // A hold of ours that is long over, written again by a late write of somebody: a block is further. What is
+            // given to us
+            // is the highest version that there is.
+            return Step.end(new Result.NotYet());
+        }
         DiskBlock decided =
                 DiskBlock.decided(look.nextNumber(context), context.me(), leader.timestamp(), leader.lver());
         LeaderRecord confirmed = leader.edit()

@@ -149,6 +149,15 @@ class PaxosReceiveTest {
         wroteNothing();
     }
 
+    /** A late write has put a hold of ours back that was over before somebody else was given the next version. */
+    @Test
+    void anOldHoldThatALateWritePutBackIsNotConfirmed() {
+        give();
+        bench.block(3, DiskBlock.decided(6003, new Owner(3, 1), 1100, 6));
+        assertThat(confirm()).isEqualTo(new Result.NotYet());
+        wroteNothing();
+    }
+
     @ParameterizedTest
     @CsvSource({"1, 3, 500", "1, 2, 0", "3, 1, 500", "2, 3, 0", "2, 2, 500"})
     void whatWasNeverGivenIsNotConfirmed(long id, long generation, long timestamp) {

@@ -63,7 +63,7 @@ public final class PaxosAcquire {
                 boolean shared)
                 implements Result {}
 
-        /** @param mayHaveWon a proposal or commit of ours may take effect yet */
+        /** @param mayHaveWon a proposal or commit of ours may take effect yet, or we have entered a ballot and do not know of it */
         record Failed(LeaseFault fault, String why, boolean mayHaveWon) implements Result {}
     }
 
@@ -241,7 +241,12 @@ public final class PaxosAcquire {
                 return commit(leader, chosen);
             }
             if (result instanceof Ballot.Result.Failed failed) {
-                return Step.end(new Result.Failed(failed.fault(), failed.why(), failed.proposed() || mayBeOurs()));
+                // Also before we proposed anything: the ballot has taken the released flag out of our block, and a late
+                // write of a
+                // leader that names us would make us an owner that does not know.
+                boolean entered = failed.fault() != LeaseFault.NO_MEMBERSHIP;
+                return Step.end(
+                        new Result.Failed(failed.fault(), failed.why(), entered || failed.proposed() || mayBeOurs()));
             }
             Ballot.Result.Beaten beaten = (Ballot.Result.Beaten) result;
             if (beaten.proposed()) {

@@ -175,7 +175,8 @@ final class HostIdRows {
             assertThat(us.events).containsExactly("resumed " + us.owner());
             site.saw("within 8 T: the same generation in %.1f s", site.secondsSince(from));
         }
-        // It left with the lease held, so the id was not freed; and now it is too old to be continued.
+        // It left with the lease held, so the id was not freed; and now it is too old to be continued: its user must be
+        // gone.
         RawLease lockspace = site.raw(LS);
         long lastRenewal = lockspace.number((int) hostId - 1, RawLease.TIMESTAMP);
         Eventually.await(
@@ -186,6 +187,8 @@ final class HostIdRows {
         OurHost us = site.open(local, OptionalInt.empty());
         from = site.clock.bootNanos();
         us.join();
+        us.awaitEvent("previousLifeLost [" + R1 + "]", SOON);
+        us.usersGone();
         us.awaitMember(SOON);
         assertThat(us.owner().hostId()).isEqualTo(hostId);
         assertThat(us.owner().generation()).isEqualTo(2);

@@ -22,17 +22,20 @@ final class Progress implements Supplier<Optional<String>> {
     private final DomainGuard guard;
     private final Timeouts timeouts;
     private final LeaseClock clock;
+    /** The guard begins later than this is made. */
+    private final long madeNanos;
 
     Progress(Lockspace lockspace, DomainGuard guard, Timeouts timeouts, LeaseClock clock) {
         this.lockspace = lockspace;
         this.guard = guard;
         this.timeouts = timeouts;
         this.clock = clock;
+        this.madeNanos = clock.bootNanos();
     }
 
     @Override
     public Optional<String> get() {
-        Duration tickedAgo = Duration.ofNanos(clock.bootNanos() - guard.tickedNanos());
+        Duration tickedAgo = Duration.ofNanos(clock.bootNanos() - Math.max(madeNanos, guard.tickedNanos()));
         if (tickedAgo.compareTo(GUARD_LIMIT) > 0) {
             return Optional.of("the guard has not looked at its domains for " + tickedAgo.toSeconds() + " s");
         }

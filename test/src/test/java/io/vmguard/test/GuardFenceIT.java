@@ -113,11 +113,23 @@ class GuardFenceIT {
 
     @Test
     void anAgentThatWakesUpTooLateFencesBeforeItDoesAnythingElse() {
+        // systemd would replace an agent that makes no progress, well before this is over.
+        b.host.sh("mkdir -p /run/systemd/system/vmguard.service.d; cd /run/systemd/system/vmguard.service.d; "
+                        + "printf '[Service]\\nWatchdogSec=0\\n' > no-watchdog.conf; systemctl daemon-reload; "
+                        + "systemctl restart vmguard")
+                .mustSucceed();
+        b.awaitReady();
+        String agent = b.host.sh("systemctl show -P MainPID vmguard")
+                .mustSucceed()
+                .stdout()
+                .strip();
         String disk = HOSTS.disk("overdue");
         start(b, "overdue", "", disk);
         b.awaitLeases("overdue", 1, SOON);
         // Alone: whoever else would kill in its place is stopped too.
         b.host.sh("systemctl stop vmguard-deadman 2>/dev/null; true").mustSucceed();
+        assertThat(b.host.sh("systemctl show -P MainPID vmguard").stdout().strip())
+                .isEqualTo(agent);
         b.host.sh("systemctl kill -s STOP vmguard").mustSucceed();
         long stoppedNanos = System.nanoTime();
         Eventually.await(

@@ -16,7 +16,8 @@ base_pulled=debian:$release-slim
 registry_seconds=10     # for the registry to answer at all
 pull_seconds=180        # for about 30 MB
 sources="image/Dockerfile image/testhost-setup image/testhost-setup.service image/testhost-ready image/test-domain
- image/test-guest image/sanlock-race image/watchdog-vm image/watchdog-vm-init image/test-wdmd ceph.sh stall-dir.py"
+ image/test-guest image/sanlock-race image/watchdog-vm image/watchdog-vm-init image/test-wdmd image/storage-vm
+ image/storage-vm-init ceph.sh stall-dir.py"
 
 say() { printf 'build-images: %s\n' "$*" >&2; }
 root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }

@@ -205,13 +205,13 @@ class LibvirtHypervisorTest {
         hypervisor.close();
         heard.clear();
         Path file = directory.resolve("host.xml");
+        Path draft = directory.resolve("draft");
+        TestDriver.hostFile(draft);
         hypervisor = new LibvirtHypervisor("test://" + file);
         hypervisor.start(new Recorder(heard));
         assertThat(hypervisor.listActive(LIMIT)).isInstanceOf(ListResult.CannotTell.class);
         assertThat(hypervisor.destroy(UUID.randomUUID(), LIMIT)).isInstanceOf(KillResult.Unknown.class);
 
-        Path draft = directory.resolve("draft");
-        Files.writeString(draft, "<node><cpu><mhz>1</mhz><model>m</model><active>1</active></cpu></node>");
         Files.move(draft, file);
 
         assertThat(next()).isEqualTo("connected");

@@ -3,7 +3,11 @@ package io.vmguard.agent.hypervisor.libvirt;
 
 import static org.junit.jupiter.api.Assumptions.abort;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.UUID;
 import org.libvirt.jna.ConnectionPointer;
 import org.libvirt.jna.DomainPointer;
@@ -21,6 +25,9 @@ final class TestDriver implements AutoCloseable {
     /** A domain that the driver brings along, running. */
     static final String FIRST_DOMAIN = "test";
 
+    /** How long the connections of an earlier test may take to go. */
+    private static final Duration CLOSING = Duration.ofSeconds(20);
+
     private final LibvirtCalls calls;
     private final ConnectionPointer connection;
 
@@ -29,7 +36,10 @@ final class TestDriver implements AutoCloseable {
         this.connection = connection;
     }
 
-    /** The driver, or the test is skipped with the reason. */
+    /**
+     * The driver as it comes, with one domain, or the test is skipped with the reason. Connections of an earlier test may
+     * still be closing, and keep what that test did: this waits for them.
+     */
     static TestDriver orSkip() {
         LibvirtCalls calls;
         try {
@@ -37,11 +47,41 @@ final class TestDriver implements AutoCloseable {
         } catch (LibvirtFailure failure) {
             return abort("no libvirt on this machine: " + failure.reason());
         }
-        ConnectionPointer connection = calls.virConnectOpen(URI);
-        if (connection == null) {
-            return abort("this libvirt has no test driver: " + calls.virGetLastErrorMessage());
+        long end = System.nanoTime() + CLOSING.toNanos();
+        while (true) {
+            ConnectionPointer connection = calls.virConnectOpen(URI);
+            if (connection == null) {
+                return abort("this libvirt has no test driver: " + calls.virGetLastErrorMessage());
+            }
+            if (calls.virConnectNumOfDomains(connection) == 1 && calls.virConnectNumOfDefinedDomains(connection) == 0) {
+                return new TestDriver(calls, connection);
+            }
+            calls.virConnectClose(connection);
+            if (System.nanoTime() - end > 0) {
+                throw new AssertionError("the connections of an earlier test are still open");
+            }
+            Thread.yield();
         }
-        return new TestDriver(calls, connection);
+    }
+
+    /**
+     * A host described by a file. Written, and opened once, by one thread: libxml2 makes the lock of its catalogs at the
+     * first file it reads, and two threads that do this at once wait for ever for a lock that the other has replaced, at
+     * the latest when the process ends.
+     */
+    static void hostFile(Path file) throws IOException {
+        Files.writeString(file, "<node><cpu><mhz>1</mhz><model>m</model><active>1</active></cpu></node>");
+        LibvirtCalls calls;
+        try {
+            calls = LibvirtLibrary.load();
+        } catch (LibvirtFailure failure) {
+            throw new AssertionError(failure.reason());
+        }
+        ConnectionPointer connection = calls.virConnectOpen("test://" + file);
+        if (connection == null) {
+            throw new AssertionError(calls.virGetLastErrorMessage());
+        }
+        calls.virConnectClose(connection);
     }
 
     void create(String name, UUID uuid) {

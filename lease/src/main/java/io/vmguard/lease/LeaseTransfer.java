@@ -2,6 +2,7 @@
 package io.vmguard.lease;
 
 import java.time.Duration;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -12,6 +13,15 @@ import java.util.concurrent.CompletableFuture;
  * giver      stops using the disk; {@link #handOver}
  * receiver   {@link #confirmReceived}; begins to use the disk       or   {@link #decline}
  * giver                                                             or   {@link #takeBack}
+ * </pre>
+ *
+ * The two sides find each other by words on disk, beside one of the leases:
+ *
+ * <pre>
+ * giver      {@link #tell} OFFERED
+ * receiver   {@link #look}: an offer of the owner; prepares; tells PREPARED
+ * giver      {@link #look}: to whom to give
+ * receiver   tells RUNNING when it begins to use the disk, ENDED when it never will
  * </pre>
  *
  * As in {@link Lockspace}, no method blocks, and no future completes exceptionally.
@@ -40,6 +50,21 @@ public interface LeaseTransfer {
      */
     CompletableFuture<ReceiveResult> confirmReceived(LeaseName resource, Duration patience);
 
+    /**
+     * What this host has prepared for and not confirmed, with its user and its giver; also what an earlier process of this membership had.
+     * Whoever finds that the user is gone declines it.
+     */
+    Map<LeaseName, LeaseUse> receiving();
+
     /** Wants it no more: what was given already goes back to the giver. */
     CompletableFuture<ReleaseResult> decline(LeaseName resource);
+
+    /** Reads the leader and both words. Reads three sectors and writes none. */
+    CompletableFuture<TransferResult> look(LeaseName resource);
+
+    /**
+     * Leaves our word for the other side, in the place of the state's side; then as {@link #look}. Nothing is refused here: who has not
+     * prepared must not say so.
+     */
+    CompletableFuture<TransferResult> tell(LeaseName resource, long attempt, TransferWord.State state);
 }

@@ -12,6 +12,7 @@ import io.vmguard.lease.paxos.HeldRecord;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -106,7 +107,8 @@ final class Hold {
     }
 
     LeaseUse use() {
-        return new LeaseUse(mode, List.copyOf(users));
+        return new LeaseUse(
+                mode, List.copyOf(users), state == State.RECEIVING ? Optional.ofNullable(partner) : Optional.empty());
     }
 
     /** A shared hold that another user of this host can join at once. */

@@ -23,6 +23,8 @@ import io.vmguard.lease.Renewal;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.RequestResult;
 import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.TransferResult;
+import io.vmguard.lease.TransferWord;
 import io.vmguard.lease.delta.Callers;
 import io.vmguard.lease.delta.DeltaLeave;
 import io.vmguard.lease.delta.DeltaRenewal;
@@ -125,7 +127,8 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     private Callers callers;
 
     /** What hangs on one membership. */
-    private record Member(Operations io, Resources table, Transfers transfers, Requests requests) {}
+    private record Member(
+            Operations io, Resources table, Transfers transfers, TransferWords words, Requests requests) {}
 
     private LeaseEngine(
             EngineSettings settings,
@@ -371,6 +374,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
                 io,
                 table,
                 new Transfers(joined, table, io, clock, operations, timer),
+                new TransferWords(joined, io, operations),
                 new Requests(joined, table, io, operations));
         callers = new Callers(joined.layout, joined.timeouts, joined.owner.hostId());
         statuses.clear();
@@ -681,6 +685,20 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     }
 
     @Override
+    public CompletableFuture<TransferResult> look(LeaseName resource) {
+        return asMember(
+                member -> member.words().look(resource),
+                why -> new TransferResult.CannotTell(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    @Override
+    public CompletableFuture<TransferResult> tell(LeaseName resource, long attempt, TransferWord.State state) {
+        return asMember(
+                member -> member.words().tell(resource, attempt, state),
+                why -> new TransferResult.CannotTell(LeaseFault.NO_MEMBERSHIP, why));
+    }
+
+    @Override
     public CompletableFuture<RequestResult> request(LeaseName resource, RequestMode mode) {
         return asMember(
                 member -> member.requests().request(resource, mode),
@@ -700,6 +718,12 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
         return current == null || !member()
                 ? CompletableFuture.completedFuture(noMember.apply(detail))
                 : operation.apply(current);
+    }
+
+    @Override
+    public Map<LeaseName, LeaseUse> receiving() {
+        Resources table = table();
+        return table == null ? Map.of() : table.receiving();
     }
 
     @Override

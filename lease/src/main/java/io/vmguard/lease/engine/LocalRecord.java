@@ -69,11 +69,12 @@ record LocalRecord(
                 LeaseMode mode = LeaseMode.valueOf(in.getProperty(key + "mode", LeaseMode.EXCLUSIVE.name()));
                 users.merge(
                         new LeaseName(StateFile.text(in, key + "resource")),
-                        new LeaseUse(mode, List.of(note)),
+                        new LeaseUse(mode, List.of(note), giver(in, key)),
                         (one, more) -> new LeaseUse(
                                 mode,
                                 Stream.concat(one.users().stream(), more.users().stream())
-                                        .toList()));
+                                        .toList(),
+                                one.giver()));
             }
             return Optional.of(new LocalRecord(
                     StateFile.text(in, "boot_id"),
@@ -86,6 +87,13 @@ record LocalRecord(
         } catch (IllegalArgumentException e) {
             return Optional.empty();
         }
+    }
+
+    private static Optional<Owner> giver(Properties in, String key) {
+        return in.containsKey(key + "giver_id")
+                ? Optional.of(new Owner(
+                        StateFile.number(in, key + "giver_id"), StateFile.number(in, key + "giver_generation")))
+                : Optional.empty();
     }
 
     /** Replaces the file in one step. The directory is in memory, so nothing needs to be made durable. */
@@ -108,6 +116,10 @@ record LocalRecord(
                 String key = "user." + i++ + ".";
                 out.setProperty(key + "resource", use.getKey().value());
                 out.setProperty(key + "mode", use.getValue().mode().name());
+                use.getValue().giver().ifPresent(giver -> {
+                    out.setProperty(key + "giver_id", Long.toString(giver.hostId()));
+                    out.setProperty(key + "giver_generation", Long.toString(giver.generation()));
+                });
                 out.setProperty(key + "domain", note.domainName());
                 out.setProperty(key + "uuid", note.domainUuid());
                 out.setProperty(key + "disk", note.disk());

@@ -619,7 +619,14 @@ final class Resources {
                 Hold hold = new Hold(resource, use.mode(), use.users().get(0), State.INHERITED, threads);
                 hold.users.addAll(use.users());
                 holds.put(resource, hold);
-                adopted.add(hold);
+                if (use.giver().isPresent() && !mayChange.contains(resource)) {
+                    // Nothing needs to be asked: prepared, given, or neither, it goes on from here as from there.
+                    hold.partner(use.giver().get());
+                    hold.state = State.RECEIVING;
+                    hold.adopted.complete(null);
+                } else {
+                    adopted.add(hold);
+                }
             });
         }
         adopted.stream().filter(hold -> !mayChange.contains(hold.resource)).forEach(this::beginAdopt);
@@ -650,8 +657,26 @@ final class Resources {
             } else {
                 undetermined(hold); // a release is asked for only when the user is gone
             }
-        } else if (result instanceof PaxosAdopt.Result.NotHeld || result instanceof PaxosAdopt.Result.Unconfirmed) {
-            forget(hold); // given to us or given back: either way nobody uses it here
+        } else if (result instanceof PaxosAdopt.Result.Unconfirmed unconfirmed) {
+            adoptGiven(hold, unconfirmed.leader().writer(), tries);
+        } else if (result instanceof PaxosAdopt.Result.NotHeld) {
+            forget(hold);
+        } else {
+            retry(hold, tries, () -> runAdopt(hold, tries + 1));
+        }
+    }
+
+    /**
+     * The predecessor died after it was given to us, or given back, and before it said that it knew: its user may have begun meanwhile,
+     * as a domain does whose migration went on without the agent. Whoever finds that there is none gives it back.
+     */
+    private void adoptGiven(Hold hold, Owner giver, int tries) {
+        PaxosReceive.Result result = io.run(
+                hold.resource, context -> new PaxosReceive(context, giver).confirm(), PaxosReceive.Result.Failed::new);
+        if (result instanceof PaxosReceive.Result.Confirmed confirmed) {
+            carriedOver(hold, confirmed.held());
+        } else if (result instanceof PaxosReceive.Result.NotOurs) {
+            forget(hold);
         } else {
             retry(hold, tries, () -> runAdopt(hold, tries + 1));
         }
@@ -790,6 +815,12 @@ final class Resources {
                     .filter(h -> h.state == State.INHERITED || h.state == State.CARRIED_OVER)
                     .map(h -> h.resource)
                     .collect(Collectors.toUnmodifiableSet());
+        }
+    }
+
+    Map<LeaseName, LeaseUse> receiving() {
+        synchronized (holds) {
+            return uses(hold -> hold.state == State.RECEIVING);
         }
     }
 

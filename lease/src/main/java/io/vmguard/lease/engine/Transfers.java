@@ -249,6 +249,7 @@ final class Transfers {
                 hold.record(confirmed.held());
                 return hold.state = State.HELD;
             });
+            table.settled(hold); // the local record says so, too
             if (!membership.inTime()) {
                 table.drop(hold);
                 answer.complete(

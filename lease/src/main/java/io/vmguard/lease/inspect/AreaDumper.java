@@ -3,6 +3,7 @@ package io.vmguard.lease.inspect;
 
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.TransferWord;
 import io.vmguard.lease.inspect.AreaDump.Sector;
 import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
@@ -10,6 +11,7 @@ import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.ondisk.LockspaceRules;
 import io.vmguard.lease.ondisk.NoteSector;
+import io.vmguard.lease.ondisk.TransferSector;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,6 +29,7 @@ final class AreaDumper {
     private static final int BITMAP = 256;
     private static final int BITMAP_BYTES = 256;
     private static final int NOTE_MAGIC = 0x314E4756; // "VGN1"
+    private static final int WORD_MAGIC = 0x31544756; // "VGT1"
     private static final int RULES_MAGIC = 0x314C4756; // "VGL1"
 
     private static final byte[] ZEROES = new byte[4096];
@@ -147,6 +150,8 @@ final class AreaDumper {
             diskBlock(index, "disk block of host id " + (index - 1));
         } else if (index == layout.noteOffset() / layout.sectorBytes() && isNote(index, NOTE_MAGIC)) {
             note(index, leader);
+        } else if (isWord(index)) {
+            word(index);
         } else if (index == LVB_SECTOR) {
             unknownSector(index, "lock value block of a sanlock client");
         } else if (index - 1 <= layout.maxHosts()) {
@@ -225,6 +230,33 @@ final class AreaDumper {
         note.ifPresent(texts -> texts(sector, texts));
         sector.hex32(508, "checksum", note.isPresent() ? "right, over bytes 0 to 507" : "WRONG, over bytes 0 to 507");
         sectors.add(sector.sector("note of vmguard"));
+    }
+
+    private boolean isWord(int index) {
+        long offset = (long) index * layout.sectorBytes();
+        return offset >= layout.wordOffset(TransferWord.Side.GIVER)
+                && offset < layout.noteOffset()
+                && isNote(index, WORD_MAGIC);
+    }
+
+    private void word(int index) {
+        SectorDump sector = at(index);
+        long offset = (long) index * layout.sectorBytes();
+        TransferWord.Side side = offset == layout.wordOffset(TransferWord.Side.GIVER)
+                ? TransferWord.Side.GIVER
+                : TransferWord.Side.RECEIVER;
+        Optional<TransferWord> word = TransferSector.decode(area, (int) offset, side);
+        sector.add(4, 4, "magic", "\"VGT1\"", "vmguard's word of a hand-over")
+                .number64(8, "host_id", "host id of who wrote it")
+                .number64(16, "generation", "generation of who wrote it")
+                .number64(24, "attempt", "names the hand-over; the other side's is the same")
+                .number32(
+                        32,
+                        "state",
+                        word.map(said -> said.state().name().toLowerCase(Locale.ROOT))
+                                .orElse("none of that side"))
+                .hex32(508, "checksum", word.isPresent() ? "right, over bytes 0 to 507" : "not sound: ignored");
+        sectors.add(sector.sector(side == TransferWord.Side.GIVER ? "giver's word" : "receiver's word"));
     }
 
     private static void texts(SectorDump sector, LeaseNote note) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.lease.ondisk;
 
+import io.vmguard.lease.TransferWord;
 import java.util.List;
 import java.util.Optional;
 
@@ -13,6 +14,7 @@ import java.util.Optional;
  * resource    sector 0     leader record
  *             sector 1     request record
  *             sector 1+N   disk block and mode block of host id N
+ *             last but two, last but one    our words of a hand-over: the giver's, the receiver's
  *             last sector  our note on the holder
  * </pre>
  *
@@ -74,6 +76,11 @@ public record LeaseLayout(int sectorBytes, int areaBytes, int maxHosts, int flag
     /** The last sector of an area: beyond every delta lease, disk block and lock value block, never written by sanlock. */
     public long noteOffset() {
         return (long) areaBytes - sectorBytes;
+    }
+
+    /** Where one side of a hand-over leaves its word: before {@link #noteOffset}, and as little sanlock's. */
+    public long wordOffset(TransferWord.Side side) {
+        return noteOffset() - (side == TransferWord.Side.GIVER ? 2L : 1L) * sectorBytes;
     }
 
     /** Bytes that a ballot reads: the smallest power of two of sectors that covers leader, request and all disk blocks. */

@@ -10,6 +10,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.HandOverResult;
 import io.vmguard.lease.LeaseMode;
+import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReceiveResult;
@@ -17,13 +18,20 @@ import io.vmguard.lease.ReleaseResult;
 import io.vmguard.lease.RemoveResult;
 import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.RequestResult;
+import io.vmguard.lease.TransferResult;
+import io.vmguard.lease.TransferWord;
+import io.vmguard.lease.TransferWord.State;
 import io.vmguard.lease.engine.LiveHost.Machine;
+import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.testing.Await;
 import io.vmguard.lease.testing.UnderTarget;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -154,19 +162,84 @@ class LeaseTransferTest {
         assertThat(receiver.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
     }
 
-    /** The process that was given the lease died before it knew: its successor gives it back. */
+    /** The process that was to be given the lease died. Its user may run: only its successor's caller can find that out. */
     @Test
-    void anOfferToADeadProcessGoesBackToTheGiver() {
+    void whatAProcessThatDiedHadPreparedForItsSuccessorIsStillGiven() {
+        prepare();
+        receiver.kill();
+        receiver = Machine.at(leases, dir.resolve("b")).member();
+        assertThat(receiver.events.get(0)).startsWith("resumed");
+        assertThat(receiver.engine.receiving())
+                .containsEntry(R1, new LeaseUse(LeaseMode.EXCLUSIVE, List.of(NOTE), Optional.of(giver.owner())));
+        assertThat(give()).isInstanceOf(HandOverResult.Given.class);
+        assertThat(answer(receiver.engine.confirmReceived(R1, SOON))).isInstanceOf(ReceiveResult.Confirmed.class);
+        assertThat(receiver.engine.receiving()).isEmpty();
+        assertThat(receiver.engine.view().held()).containsEntry(R1, LeaseUse.exclusive(NOTE));
+    }
+
+    @Test
+    void whatAProcessThatDiedWasGivenItsSuccessorCanConfirmOrDecline() {
         prepare();
         give();
         receiver.kill();
         receiver = Machine.at(leases, dir.resolve("b")).member();
-        assertThat(receiver.events.get(0)).startsWith("resumed");
-        Await.until(
-                "the receiver to know that it does not have it",
-                SOON,
-                () -> receiver.engine.view().held().isEmpty());
+        refusedTo(third, receiver.owner());
+        assertThat(answer(giver.engine.takeBack(R1))).isNotInstanceOf(AcquireResult.Acquired.class);
+        assertThat(answer(receiver.engine.decline(R1))).isInstanceOf(ReleaseResult.Released.class);
         assertThat(answer(giver.engine.takeBack(R1))).isInstanceOf(AcquireResult.Acquired.class);
+    }
+
+    // ---- words
+
+    @Test
+    void eachSideReadsWhatTheOtherHasLeft() {
+        long attempt = 0x1234_5678_9ABC_DEF0L;
+        assertThat(answer(receiver.engine.look(R1)))
+                .isEqualTo(new TransferResult.Seen(Optional.of(giver.owner()), Optional.empty(), Optional.empty()));
+        giver.engine.tell(R1, attempt, State.OFFERED).join();
+        TransferWord offer = new TransferWord(giver.owner(), attempt, State.OFFERED);
+        assertThat(seen(receiver).offer()).contains(offer);
+        assertThat(seen(receiver).answer(attempt)).isEmpty();
+
+        prepare();
+        assertThat(answer(receiver.engine.tell(R1, attempt, State.PREPARED)))
+                .as("who tells sees what stands there then")
+                .isEqualTo(seen(giver));
+        assertThat(seen(giver).answer(attempt)).contains(new TransferWord(receiver.owner(), attempt, State.PREPARED));
+        assertThat(seen(giver).answer(attempt + 1)).as("of another attempt").isEmpty();
+
+        give();
+        assertThat(seen(receiver).owner()).contains(receiver.owner());
+        assertThat(seen(receiver).offer()).as("it is not the owner's any more").isEmpty();
+        assertThat(seen(receiver).giver()).contains(offer);
+    }
+
+    @Test
+    void wordsChangeNothingThatSanlockReads() throws IOException {
+        Path file = leases.resolve(R1.value());
+        byte[] before = Files.readAllBytes(file);
+        giver.engine.tell(R1, 1, State.OFFERED).join();
+        giver.engine.tell(R1, 1, State.WITHDRAWN).join();
+        receiver.engine.tell(R1, 1, State.ENDED).join();
+        byte[] after = Files.readAllBytes(file);
+        int from = (int) LeaseLayout.SECTOR_512.wordOffset(TransferWord.Side.GIVER);
+        int to = (int) LeaseLayout.SECTOR_512.noteOffset();
+        assertThat(from).isGreaterThan(2003 * 512);
+        assertThat(Arrays.mismatch(before, 0, from, after, 0, from)).isEqualTo(-1);
+        assertThat(after).hasSameSizeAs(before);
+        assertThat(Arrays.equals(before, from, to, after, from, to)).isFalse();
+        assertThat(third.acquire(R1)).isInstanceOf(AcquireResult.HeldBy.class);
+    }
+
+    @Test
+    void noFileIsMadeForAWord() {
+        LeaseName other = new LeaseName("never-seen");
+        assertThat(answer(giver.engine.tell(other, 1, State.OFFERED))).isInstanceOf(TransferResult.CannotTell.class);
+        assertThat(leases.resolve(other.value())).doesNotExist();
+    }
+
+    private static TransferResult.Seen seen(LiveHost by) {
+        return (TransferResult.Seen) answer(by.engine.look(R1));
     }
 
     /** The process that confirmed died: its successor has what it had. */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.lease.paxos;
+
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.TransferResult;
+import io.vmguard.lease.TransferWord;
+import io.vmguard.lease.ondisk.LeaderRecord;
+import io.vmguard.lease.ondisk.TransferSector;
+import io.vmguard.lease.step.Step;
+import java.util.Optional;
+
+/** Reads and leaves the words of a hand-over. Touches neither leader nor disk blocks. */
+public final class PaxosWords {
+    private PaxosWords() {}
+
+    /** The leader first: a word that is newer than the leader is harmless, one that is older would be taken for current. */
+    public static Step<TransferResult> look(ResourceContext context) {
+        return context.readLeader(leader -> words(context, leader), PaxosWords::failed);
+    }
+
+    private static Step<TransferResult> words(ResourceContext context, LeaderRecord leader) {
+        int sectorBytes = context.layout().sectorBytes();
+        return context.read(
+                context.layout().wordOffset(TransferWord.Side.GIVER),
+                2 * sectorBytes,
+                bytes -> Step.end(new TransferResult.Seen(
+                        owner(leader),
+                        TransferSector.decode(bytes, 0, TransferWord.Side.GIVER),
+                        TransferSector.decode(bytes, sectorBytes, TransferWord.Side.RECEIVER))),
+                PaxosWords::failed);
+    }
+
+    private static Optional<Owner> owner(LeaderRecord leader) {
+        return leader.isFree() ? Optional.empty() : Optional.of(leader.owner());
+    }
+
+    /** Not where a ballot of more hosts than the area has room for would read it as a disk block. */
+    public static Step<TransferResult> tell(ResourceContext context, TransferWord word) {
+        return context.readLeader(
+                leader -> leader.numHosts() > context.layout().maxHosts()
+                        ? failed(LeaseFault.NUM_HOSTS, "it is made for more hosts than the area has room for")
+                        : context.write(
+                                context.layout().wordOffset(word.state().side()),
+                                TransferSector.encode(context.layout(), word),
+                                () -> look(context),
+                                PaxosWords::failed),
+                PaxosWords::failed);
+    }
+
+    private static Step<TransferResult> failed(LeaseFault fault, String why) {
+        return Step.end(new TransferResult.CannotTell(fault, why));
+    }
+}

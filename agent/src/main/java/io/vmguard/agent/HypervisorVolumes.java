@@ -3,9 +3,9 @@ package io.vmguard.agent;
 
 import io.vmguard.agent.derive.VolumeResolver;
 import io.vmguard.agent.domain.DiskSource;
+import io.vmguard.agent.domain.NetworkHost;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import java.time.Duration;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Lets the derivation ask the hypervisor's storage driver. Storage questions may be asked while a hook is served. */
@@ -17,8 +17,13 @@ record HypervisorVolumes(Hypervisor hypervisor, Duration limit) implements Volum
                 .<Resolution>fold(
                         file -> new LocalPath(file.path()),
                         block -> new LocalPath(block.path()),
-                        network ->
-                                new Remote(new DiskSource.Network(network.protocol(), network.name(), List.of(), null)),
+                        network -> new Remote(new DiskSource.Network(
+                                network.protocol(),
+                                network.name(),
+                                network.hosts().stream()
+                                        .map(host -> NetworkHost.tcp(host, ""))
+                                        .toList(),
+                                null)),
                         cannotTell -> new CannotTell(cannotTell.reason()));
     }
 }

@@ -153,6 +153,7 @@ final class DomainDerivation {
             case SHARED_DIRECTORY -> "a directory that is made to be shared";
             case MEMORY_FILE_SYSTEM -> "it is in memory";
             case PASSED_THROUGH_TPM -> "it is in a device of this host";
+            case EXTERNAL_TPM -> "only the process behind its socket knows where its state is";
             case UNKNOWN_HOST_DEVICE -> "a host device of a kind that is not known to this version of vmguard";
             case COMMAND_LINE -> "options for QEMU that libvirt does not read; storage in them is not seen";
         };

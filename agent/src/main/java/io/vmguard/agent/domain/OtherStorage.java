@@ -11,7 +11,7 @@ public sealed interface OtherStorage {
     /**
      * An image or a device: firmware variables, a memory module, a SCSI device reached by iSCSI, a file shown as a file system.
      *
-     * @param role {@code nvram}, {@code loader}, {@code memory}, {@code hostdev}, {@code filesystem}
+     * @param role {@code nvram}, {@code loader}, {@code memory}, {@code pstore}, {@code hostdev}, {@code filesystem}
      */
     record Image(String target, String role, boolean readOnly, boolean shareable, DiskSource source)
             implements OtherStorage {}
@@ -43,6 +43,8 @@ public sealed interface OtherStorage {
             SHARED_DIRECTORY,
             MEMORY_FILE_SYSTEM,
             PASSED_THROUGH_TPM,
+            /** Emulated by a process that libvirt does not start. */
+            EXTERNAL_TPM,
             UNKNOWN_HOST_DEVICE,
             /** Options for QEMU that libvirt does not read either. */
             COMMAND_LINE

@@ -36,6 +36,8 @@ final class OtherXml {
         while (cursor.nextChild(own)) {
             if (cursor.name().equals("nvram")) {
                 nvram();
+            } else if (cursor.name().equals("varstore")) {
+                image("varstore", "nvram", cursor.attribute("path", ""));
             } else if (cursor.name().equals("loader")) {
                 // Without word it is pflash and read-only, as libvirt chooses its own firmware.
                 boolean writable = cursor.attribute("readonly", "").equals("no")
@@ -72,6 +74,7 @@ final class OtherXml {
             case "memory" -> memory();
             case "filesystem" -> fileSystem();
             case "tpm" -> tpm();
+            case "pstore" -> persistentStore();
             case "lease" -> lease();
             default -> {
                 return false;
@@ -216,11 +219,30 @@ final class OtherXml {
         found.add(
                 type.equals("emulator")
                         ? new TpmState(target, Optional.ofNullable(path))
-                        : new Opaque(target, Opaque.Kind.PASSED_THROUGH_TPM));
+                        : new Opaque(
+                                target,
+                                type.equals("external") ? Opaque.Kind.EXTERNAL_TPM : Opaque.Kind.PASSED_THROUGH_TPM));
     }
 
     private static @Nullable String nullIfEmpty(String text) {
         return text.isEmpty() ? null : text;
+    }
+
+    /** Where a guest's kernel writes its last words. */
+    private void persistentStore() throws DomainXmlException {
+        String path = "";
+        int own = cursor.depth();
+        while (cursor.nextChild(own)) {
+            if (cursor.name().equals("path")) {
+                path = cursor.text().strip();
+            }
+        }
+        image("pstore", "pstore", path);
+    }
+
+    private void image(String target, String role, String path) {
+        found.add(new Image(
+                target, role, false, false, path.isEmpty() ? new DiskSource.Empty() : new DiskSource.File(path)));
     }
 
     private void lease() throws DomainXmlException {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.hypervisor;
 
+import java.util.List;
 import java.util.function.Function;
 
 /** What a volume of a storage pool stands for on this host. */
@@ -50,8 +51,13 @@ public sealed interface VolumeResult {
      *
      * @param protocol as in {@code <source protocol=…>}: {@code iscsi}, {@code rbd}
      * @param name as in {@code <source name=…>}: {@code IQN/LUN}, {@code POOL/IMAGE}
+     * @param hosts of the pool, as in {@code <host name=…>}, in order; may be empty
      */
-    record NetworkSource(String protocol, String name) implements VolumeResult {
+    record NetworkSource(String protocol, String name, List<String> hosts) implements VolumeResult {
+        public NetworkSource {
+            hosts = List.copyOf(hosts);
+        }
+
         @Override
         public <R> R fold(
                 Function<? super FilePath, ? extends R> file,

@@ -83,9 +83,15 @@ public final class BackingChain {
                 return broken(backing, dataFiles, path.get() + ": " + header.problem());
             }
             String directory = path.get().substring(0, path.get().lastIndexOf('/'));
-            if (header.dataFile().isPresent()) {
-                DiskSource data = new DiskSource.File(absolute(header.dataFile().get(), directory));
-                (here == image && depth == 0 ? dataFiles : backing).add(new ImageSpec(data, "raw"));
+            for (String name : header.dataFiles()) {
+                Optional<DiskSource> data = ImageName.parse(name, directory);
+                if (data.isEmpty()) {
+                    return broken(
+                            backing,
+                            dataFiles,
+                            path.get() + ": its data is in what has a name of an unknown kind: " + name);
+                }
+                (here == image && depth == 0 ? dataFiles : backing).add(new ImageSpec(data.get(), "raw"));
             }
             if (header.backing().isEmpty()) {
                 break;
@@ -107,11 +113,6 @@ public final class BackingChain {
 
     private static Chain broken(List<ImageSpec> backing, List<ImageSpec> dataFiles, String reason) {
         return new Chain(backing, dataFiles, Optional.of(reason), true);
-    }
-
-    private static String absolute(String name, String directory) {
-        String path = name.startsWith("file:") ? name.substring("file:".length()) : name;
-        return path.startsWith("/") ? path : directory + "/" + path;
     }
 
     /** Names more images if the guess is wrong, never fewer. */

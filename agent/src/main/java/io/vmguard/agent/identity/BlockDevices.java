@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.identity;
 
+import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.identity.Finding.Keys;
 import io.vmguard.agent.identity.Finding.ReadOnly;
 import io.vmguard.agent.identity.Finding.Unidentified;
@@ -23,7 +24,8 @@ final class BlockDevices {
     private static final int MAX_PATHS = 64;
 
     private static final Pattern NUMBER = Pattern.compile("[0-9]+:[0-9]+");
-    private static final Pattern ISCSI_PATH = Pattern.compile("ip-.*-iscsi-(.+)-lun-([0-9a-fx]+)(?:-part[0-9]+)?");
+    private static final Pattern ISCSI_PATH =
+            Pattern.compile("(?:.*-)?ip-.*-iscsi-(.+)-lun-([0-9a-fx]+)(?:-part[0-9]+)?");
     private static final Pattern LVM = Pattern.compile("LVM-([A-Za-z0-9]{32})([A-Za-z0-9]{32})(-.*)?");
     private static final Pattern KPARTX = Pattern.compile("part([0-9]+)-(.+)");
 
@@ -177,7 +179,8 @@ final class BlockDevices {
                 .filter(ns -> !ns.isEmpty())
                 .map(ns -> ns + "/")
                 .orElse("");
-        List<String> prefixes = clusters.prefixes(line(sys + "cluster_fsid").orElse(""), List.of());
+        // An old kernel does not say of which cluster it is: then it may be of any.
+        List<String> prefixes = clusters.prefixes(line(sys + "cluster_fsid").orElse("not told"), List.of());
         Identity.Known known = (Identity.Known) NetworkIdentity.rbd(prefixes, pool.get() + "/" + space + image.get());
         return new Keys(known.keys(), known.note());
     }
@@ -195,16 +198,23 @@ final class BlockDevices {
 
     /** Its client's command line says what it is connected to. */
     private Finding nbd(String sys, String name) {
-        Optional<String> pid = line(sys + "/pid");
-        Optional<String> line = pid.flatMap(p -> facts.text("/proc/" + p + "/cmdline"));
-        return NbdClient.connection(line.orElse(""))
-                .map(connection ->
-                        connection.file().isEmpty() ? network(connection.source()) : files.apply(connection.file()))
-                .orElseGet(() -> new Unidentified("this host does not say what " + name + " is connected to"));
+        Optional<String> process = line(sys + "/pid").map(pid -> "/proc/" + pid);
+        String words = process.flatMap(of -> facts.text(of + "/cmdline")).orElse("");
+        String directory = process.map(of -> facts.node(of + "/cwd"))
+                .filter(node -> node.kind() == Kind.LINK)
+                .map(StorageFacts.Node::detail)
+                .orElse("");
+        Optional<DiskSource> shown = NbdClient.connection(words, directory);
+        if (shown.isPresent() && shown.get() instanceof DiskSource.Network disk) {
+            return network(disk);
+        }
+        return shown.isPresent() && shown.get() instanceof DiskSource.File file
+                ? files.apply(file.path())
+                : new Unidentified("this host does not say what " + name + " is connected to");
     }
 
-    private Finding network(io.vmguard.agent.domain.DiskSource.Network source) {
-        Identity identity = NetworkIdentity.of(source, clusters);
+    private Finding network(DiskSource.Network source) {
+        Identity identity = NetworkIdentity.of(source, clusters, facts);
         if (identity instanceof Identity.Known known) {
             return new Keys(known.keys(), known.note());
         }

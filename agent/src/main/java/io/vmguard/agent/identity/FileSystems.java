@@ -23,6 +23,10 @@ final class FileSystems {
     /** They have no name beyond this host, and no other host can see them. */
     private static final Set<String> IN_MEMORY = Set.of("tmpfs", "ramfs", "rootfs", "devtmpfs", "hugetlbfs");
 
+    /** They may take upper and lower case for one. */
+    private static final Set<String> WITHOUT_CASE =
+            Set.of("vfat", "msdos", "exfat", "ntfs", "ntfs3", "fuseblk", "hfs", "hfsplus");
+
     /** {@code NAME@FSID.FSNAME=/path}, as newer kernels write it. */
     private static final Pattern CEPH_BY_FSID = Pattern.compile("[^@/]*@([0-9a-fA-F-]{36})\\.[^=/]*=(/.*)");
 
@@ -61,7 +65,9 @@ final class FileSystems {
             case "fuse.ceph-fuse", "fuse.ceph" -> cephFuse(mount, inside);
             case "fuse.glusterfs" -> gluster(mount, inside);
             case "lustre" -> byLastPart("lustre", mount, inside);
-            case "gpfs", "beegfs" -> named(mount.type(), mount.source() + inside);
+            // Older versions write the device, newer ones the name.
+            case "gpfs" -> named("gpfs", mount.source().replaceFirst("^/dev/", "") + inside);
+            case "beegfs" -> named("beegfs", mount.source() + inside);
             case "zfs" ->
                 named("zfs", mount.source() + inside).and(new NfsExports(facts, mounts).aliases(mount, inside));
             default -> local(mount, inside);
@@ -87,9 +93,22 @@ final class FileSystems {
         if (!source.matches()) {
             return new Unidentified("its SMB mount does not say of which server it is");
         }
-        // Servers of this protocol do not tell upper from lower case.
-        String path = NetworkIdentity.cleanPath(source.group(2) + "/" + inside).toLowerCase(Locale.ROOT);
-        return served("cifs", source.group(1), mount, "/" + path);
+        String name = NetworkIdentity.cleanPath(source.group(2));
+        Keys keys = cifs(source.group(1), mount, name + "/" + inside);
+        int slash = name.indexOf('/');
+        // The source is that of the first mount of the share; whether the directory that it names is in the root, too,
+        // depends on what the server allows. One of the two is the path in the share.
+        return slash < 0
+                ? keys
+                : keys.and(cifs(source.group(1), mount, name.substring(0, slash) + "/" + inside).keys().stream()
+                        .map(key -> key.as(Role.ALIAS))
+                        .toList());
+    }
+
+    /** Servers of this protocol do not tell upper from lower case. */
+    private Keys cifs(String server, Mount mount, String path) {
+        return served(
+                "cifs", server, mount, "/" + NetworkIdentity.cleanPath(path).toLowerCase(Locale.ROOT));
     }
 
     /**
@@ -226,7 +245,11 @@ final class FileSystems {
         if (uuid.isEmpty()) {
             return new Unidentified("its file system (" + mount.type() + ") has no UUID that this host knows");
         }
-        return Keys.of(LeaseKey.of("fs", "fs:" + uuid.get() + inside))
-                .and(new NfsExports(facts, mounts).aliases(mount, inside));
+        Keys keys = Keys.of(LeaseKey.of("fs", "fs:" + uuid.get() + inside));
+        if (WITHOUT_CASE.contains(mount.type())) {
+            String lower = "fs:" + uuid.get() + inside.toLowerCase(Locale.ROOT);
+            keys = keys.and(List.of(LeaseKey.of("fs", lower).as(Role.ALIAS)));
+        }
+        return keys.and(new NfsExports(facts, mounts).aliases(mount, inside));
     }
 }

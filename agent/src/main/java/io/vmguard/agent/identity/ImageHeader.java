@@ -4,7 +4,9 @@ package io.vmguard.agent.identity;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /**
  * What the beginning of an image says about other images. Takes any bytes. Formats: QEMU's docs/interop/qcow2.rst, qed_spec.rst; VMDK's
@@ -15,21 +17,25 @@ import java.util.Optional;
  *                           72 incompatible features (version 3; bit 2: data file)   100 length of the header (version 3)
  *                           then extensions: type, length, data padded to 8 bytes; 0xE2792ACA format, 0x44415441 data file
  * qed, little endian         0 magic "QED\0"   16 features (bit 0: backing file)   56 offset and 60 length of its name
- * vmdk                       0 magic "KDMV" or "COWD", or a descriptor in text; parentFileNameHint="…" in the first 32 KiB
+ * vmdk                       0 magic "KDMV" or "COWD", or a descriptor in text; parentFileNameHint="…" in the first 32 KiB,
+ *                           and a line for each file with its data: RW SECTORS KIND "NAME" [OFFSET]
  * </pre>
  *
  * @param format {@code qcow2}, {@code qed}, {@code vmdk}, or {@code raw} for everything else
  * @param backing the backing file's name as written
  * @param backingFormat its format, if the image says so
- * @param dataFile where the data of a qcow2 image is, if it is not in the image
+ * @param dataFiles where the data is, if it is not in the image: one of a qcow2 image, any number of a vmdk descriptor
  * @param problem why nothing of this can be believed; empty if all is well
  */
 record ImageHeader(
         String format,
         Optional<String> backing,
         Optional<String> backingFormat,
-        Optional<String> dataFile,
+        List<String> dataFiles,
         String problem) {
+    ImageHeader {
+        dataFiles = List.copyOf(dataFiles);
+    }
 
     /** All that names can be in: libvirt looks no further either. */
     static final int LENGTH = 33 * 1024;
@@ -40,6 +46,9 @@ record ImageHeader(
     private static final int EXTENSION_FORMAT = 0xE2792ACA;
     private static final int EXTENSION_DATA_FILE = 0x44415441;
     private static final long FEATURE_DATA_FILE = 4;
+    private static final String DESCRIPTOR = "# Disk DescriptorFile";
+    private static final Pattern EXTENT =
+            Pattern.compile("^[ \t]*RW[ \t]+[0-9]+[ \t]+[A-Z]+[ \t]+\"([^\"]+)\"", Pattern.MULTILINE);
     private static final String PARENT_HINT = "parentFileNameHint=\"";
 
     static ImageHeader parse(byte[] bytes) {
@@ -52,13 +61,13 @@ record ImageHeader(
             return qed(in.order(ByteOrder.LITTLE_ENDIAN));
         }
         String start = new String(bytes, 0, Math.min(bytes.length, 64), StandardCharsets.ISO_8859_1);
-        return start.startsWith("KDMV") || start.startsWith("COWD") || start.startsWith("# Disk DescriptorFile")
+        return start.startsWith("KDMV") || start.startsWith("COWD") || start.startsWith(DESCRIPTOR)
                 ? vmdk(bytes)
-                : new ImageHeader("raw", Optional.empty(), Optional.empty(), Optional.empty(), "");
+                : new ImageHeader("raw", Optional.empty(), Optional.empty(), List.of(), "");
     }
 
     private static ImageHeader bad(String format, String problem) {
-        return new ImageHeader(format, Optional.empty(), Optional.empty(), Optional.empty(), problem);
+        return new ImageHeader(format, Optional.empty(), Optional.empty(), List.of(), problem);
     }
 
     private static ImageHeader qcow(ByteBuffer in) {
@@ -79,7 +88,7 @@ record ImageHeader(
             }
         }
         if (version == 1) {
-            return new ImageHeader("qcow", backing, Optional.empty(), Optional.empty(), "");
+            return new ImageHeader("qcow", backing, Optional.empty(), List.of(), "");
         }
         if (version == 3 && in.limit() < 104) {
             return bad("qcow2", "its header ends too early");
@@ -103,7 +112,8 @@ record ImageHeader(
         }
         return outside && dataFile.isEmpty()
                 ? bad("qcow2", "its data is in another file, which its header does not name")
-                : new ImageHeader("qcow2", backing, format, outside ? dataFile : Optional.empty(), "");
+                : new ImageHeader(
+                        "qcow2", backing, format, outside ? dataFile.stream().toList() : List.of(), "");
     }
 
     private static ImageHeader qed(ByteBuffer in) {
@@ -113,20 +123,32 @@ record ImageHeader(
         boolean hasBacking = (in.getLong(16) & 1) != 0;
         boolean raw = (in.getLong(16) & 4) != 0;
         if (!hasBacking) {
-            return new ImageHeader("qed", Optional.empty(), Optional.empty(), Optional.empty(), "");
+            return new ImageHeader("qed", Optional.empty(), Optional.empty(), List.of(), "");
         }
         Optional<String> backing =
                 name(in, Integer.toUnsignedLong(in.getInt(56)), Integer.toUnsignedLong(in.getInt(60)));
         return backing.isEmpty()
                 ? bad("qed", "its header does not hold the name of its backing image")
-                : new ImageHeader("qed", backing, raw ? Optional.of("raw") : Optional.empty(), Optional.empty(), "");
+                : new ImageHeader("qed", backing, raw ? Optional.of("raw") : Optional.empty(), List.of(), "");
     }
 
     private static ImageHeader vmdk(byte[] bytes) {
         String text = new String(bytes, StandardCharsets.UTF_8);
+        List<String> dataFiles = List.of();
+        // A descriptor inside of an image names that very image, by the name that it once had.
+        if (text.startsWith(DESCRIPTOR)) {
+            if (bytes.length >= LENGTH) {
+                return bad("vmdk", "its descriptor is longer than " + LENGTH / 1024 + " KiB");
+            }
+            dataFiles = EXTENT.matcher(text)
+                    .results()
+                    .map(extent -> extent.group(1))
+                    .distinct()
+                    .toList();
+        }
         int hint = text.indexOf(PARENT_HINT);
         if (hint < 0) {
-            return new ImageHeader("vmdk", Optional.empty(), Optional.empty(), Optional.empty(), "");
+            return new ImageHeader("vmdk", Optional.empty(), Optional.empty(), dataFiles, "");
         }
         int end = text.indexOf('"', hint + PARENT_HINT.length());
         return end < 0
@@ -135,7 +157,7 @@ record ImageHeader(
                         "vmdk",
                         Optional.of(text.substring(hint + PARENT_HINT.length(), end)),
                         Optional.of("vmdk"),
-                        Optional.empty(),
+                        dataFiles,
                         "");
     }
 

@@ -30,6 +30,9 @@ public final class ImageName {
 
     private static final Pattern NBD_OLD = Pattern.compile("(\\[[^\\]]*\\]|[^:]*):([0-9]+)(?::exportname=(.*))?");
 
+    /** {@code sheepdog://HOST/VDI}, and as it once was written, {@code sheepdog:HOST:PORT:VDI}. */
+    private static final Pattern SHEEPDOG_SERVER = Pattern.compile("^(?://[^/]*/|[^:/]+:[0-9]+:)");
+
     /** Format and filter layers of QEMU: what they are of is inside. */
     private static final List<String> LAYERS = List.of("file", "image", "backing-file");
 
@@ -54,10 +57,11 @@ public final class ImageName {
         String scheme = protocol.group(1);
         String rest = protocol.group(2);
         return switch (scheme) {
-            case "file", "host_device" ->
+            case "file", "host_device", "host_cdrom" ->
                 Optional.of(path(rest.startsWith("///") ? rest.substring(2) : rest, directory));
             case "rbd" -> Optional.of(network("rbd", rest.replaceFirst("^//(?:[^/@]*@)?", ""), List.of()));
-            case "sheepdog" -> Optional.of(network("sheepdog", rest.replaceFirst("^//[^/]*/", ""), List.of()));
+            case "sheepdog" ->
+                Optional.of(network("sheepdog", SHEEPDOG_SERVER.matcher(rest).replaceFirst(""), List.of()));
             case "nbd" -> rest.startsWith("//") || rest.isEmpty() ? uri(scheme, rest) : oldNbd(rest);
             default -> uri(scheme, rest);
         };
@@ -92,7 +96,12 @@ public final class ImageName {
         if (!uri.matches()) {
             return Optional.empty();
         }
-        String protocol = scheme.replaceFirst("\\+.*", "");
+        // What carries it is no part of what it is: gluster+rdma, nbds+unix, iSCSI over RDMA.
+        String protocol = switch (scheme.replaceFirst("\\+.*", "")) {
+            case "iser" -> "iscsi";
+            case "nbds" -> "nbd";
+            default -> scheme.replaceFirst("\\+.*", "");
+        };
         String name = decoded(uri.group(3) == null ? "" : uri.group(3));
         String query = uri.group(4) == null ? "" : uri.group(4);
         Matcher socket = Pattern.compile("(?:^|&)socket=([^&]*)").matcher(query);
@@ -165,6 +174,9 @@ public final class ImageName {
         List<NetworkHost> hosts = hosts(at, all);
         return switch (driver) {
             case "rbd" -> {
+                if (!fileName.isEmpty()) {
+                    yield parse(fileName, directory);
+                }
                 String space = all.getOrDefault(at + "namespace", "");
                 String name = all.getOrDefault(at + "pool", "") + "/" + (space.isEmpty() ? "" : space + "/")
                         + all.getOrDefault(at + "image", "");

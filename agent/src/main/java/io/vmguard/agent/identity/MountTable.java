@@ -79,7 +79,8 @@ final class MountTable {
     /** Lines that are none of this format are passed over. */
     static MountTable parse(String mountinfo) {
         List<Mount> mounts = new ArrayList<>();
-        mountinfo.lines().forEach(line -> {
+        // The kernel does not escape a carriage return, which ends no line.
+        for (String line : mountinfo.split("\n")) {
             // 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
             String[] words = line.split(" ");
             int dash = 6;
@@ -97,7 +98,7 @@ final class MountTable {
                         unescaped(words[dash + 2]),
                         dash + 3 < words.length ? unescaped(words[dash + 3]) : ""));
             }
-        });
+        }
         return new MountTable(mounts);
     }
 

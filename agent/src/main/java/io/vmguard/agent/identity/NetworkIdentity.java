@@ -12,6 +12,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
@@ -19,6 +20,9 @@ import java.util.regex.Pattern;
  * in, may be listed in any order, or not at all, and are left out; for NBD, SSH and NFS the server <em>is</em> the store.
  */
 final class NetworkIdentity {
+
+    /** Protocols whose server is part of the identity. */
+    private static final Set<String> BY_SERVER = Set.of("nbd", "ssh", "nfs");
 
     private static final int NBD_PORT = 10809;
     private static final int SSH_PORT = 22;
@@ -39,10 +43,56 @@ final class NetworkIdentity {
             case "nbd" -> nbd(source);
             case "ssh" -> onServer(protocol, ServerName.withPort(source.hosts(), SSH_PORT), source);
             case "nfs" -> onServer(protocol, ServerName.withoutPort(source.hosts()), source);
-            // Sheepdog, and what a newer libvirt adds: whatever it is, two writers of one name are kept apart.
+            case "sheepdog", "vhost-scsi" -> named(protocol, nameOrServers(source));
+            // What a newer libvirt adds: whatever it is, two writers of one name are kept apart.
             default ->
-                named(protocol, source.name().isEmpty() ? ServerName.withoutPort(source.hosts()) : source.name());
+                named(protocol, nameOrServers(source)) instanceof Known known
+                        ? new Known(
+                                known.keys(),
+                                Optional.of(
+                                        "protocol " + protocol + " is not known to this version of vmguard: its name as"
+                                                + " written is its identity"),
+                                Optional.empty())
+                        : new Refused("the " + protocol + " source names no image");
         };
+    }
+
+    /**
+     * As {@link #of(DiskSource.Network, CephClusters)} on a host: a server that is this very host has other names for others.
+     *
+     * @param facts of the host
+     */
+    static Identity of(DiskSource.Network source, CephClusters clusters, StorageFacts facts) {
+        Identity identity = of(source, clusters);
+        boolean here = source.hosts().stream().anyMatch(NetworkIdentity::isThisHost);
+        if (!(identity instanceof Known known)
+                || !here
+                || !BY_SERVER.contains(source.protocol().toLowerCase(Locale.ROOT))) {
+            return identity;
+        }
+        Finding.Keys keys = new Finding.Keys(known.keys(), known.note());
+        for (String name : new HostNames(facts).all()) {
+            List<NetworkHost> hosts = source.hosts().stream()
+                    .map(host -> isThisHost(host) ? NetworkHost.tcp(name, host.port()) : host)
+                    .toList();
+            Identity outside = of(
+                    new DiskSource.Network(source.protocol(), source.name(), hosts, source.snapshot(), source.config()),
+                    clusters);
+            keys = outside instanceof Known more
+                    ? keys.and(more.keys().stream()
+                            .map(key -> key.as(LeaseKey.Role.ALIAS))
+                            .toList())
+                    : keys;
+        }
+        return new Known(keys.keys(), keys.note(), Optional.empty());
+    }
+
+    private static boolean isThisHost(NetworkHost host) {
+        return !ServerName.isUnix(host) && HostNames.isLoopback(host.name());
+    }
+
+    private static String nameOrServers(DiskSource.Network source) {
+        return source.name().isEmpty() ? ServerName.withoutPort(source.hosts()) : source.name();
     }
 
     private static Identity rbd(DiskSource.Network source, CephClusters clusters) {

@@ -5,6 +5,7 @@ import io.vmguard.agent.identity.MountTable.Mount;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /**
  * What this host's own kernel NFS server hands out. Clients know the files in it by their NFS names; so must this host, or both could
@@ -13,7 +14,10 @@ import java.util.Optional;
 final class NfsExports {
 
     /** Every name is a lease more for each disk. */
-    private static final int MAX_ALIASES = 16;
+    private static final int MAX_ALIASES = 64;
+
+    /** Clients see what is mounted below the export. */
+    private static final Pattern CROSSES = Pattern.compile("[(,]crossmnt[,)]");
 
     private final StorageFacts facts;
     private final MountTable mounts;
@@ -49,6 +53,8 @@ final class NfsExports {
                     && MountTable.isAtOrBelow(inside, top)) {
                 String rest = top.equals("/") ? inside : inside.substring(top.length());
                 paths.add(export.equals("/") ? rest : export + rest);
+            } else if (CROSSES.matcher(line).find()) {
+                paths.addAll(crossing(export, mount, inside));
             }
         }
         String root = pseudoRoot;
@@ -67,5 +73,14 @@ final class NfsExports {
             }
         }
         return aliases.stream().distinct().limit(MAX_ALIASES).toList();
+    }
+
+    /** Where clients of an export come to a file through the mounts below it. */
+    private List<String> crossing(String export, Mount mount, String inside) {
+        return mounts.ofDevice(mount.device()).stream()
+                .filter(m -> MountTable.isAtOrBelow(inside, m.root()))
+                .map(m -> m.outside(inside))
+                .filter(path -> MountTable.isAtOrBelow(path, export))
+                .toList();
     }
 }

@@ -91,7 +91,9 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
 
     @Override
     public Identity network(DiskSource.Network source) {
-        return NetworkIdentity.of(source, rules.clusters());
+        return facts == null
+                ? NetworkIdentity.of(source, rules.clusters())
+                : NetworkIdentity.of(source, rules.clusters(), facts);
     }
 
     @Override
@@ -122,7 +124,11 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
         String identity = source.attributes().entrySet().stream()
                 .map(entry -> entry.getKey() + "=" + entry.getValue())
                 .collect(Collectors.joining(",", source.type() + ":", ""));
-        return new Known(List.of(LeaseKey.of(source.type(), identity)), Optional.empty(), Optional.empty());
+        return new Known(
+                List.of(LeaseKey.of(source.type(), identity)),
+                Optional.of("disk type " + source.type()
+                        + " is not known to this version of vmguard: its source as written is" + " its identity"),
+                Optional.empty());
     }
 
     /** What a path is does not depend on the type that the XML gives it: a device may be written as a file. */

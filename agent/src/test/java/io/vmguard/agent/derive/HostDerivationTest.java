@@ -123,6 +123,7 @@ class HostDerivationTest {
         assertThat(lines(derive(
                         settings(PLAIN, true),
                         "<os><loader readonly='no' type='pflash'>/vms/vm1.qcow2</loader>"
+                                + "<varstore template='/usr/share/vars.json' path='/vms/vars'/>"
                                 + "<nvram type='network'><source protocol='iscsi' name='iqn.x:y/4'><host name='h'/></source></nvram></os>",
                         "<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host2'/>"
                                 + "<address bus='0' target='0' unit='1'/></source></hostdev>"
@@ -136,12 +137,17 @@ class HostDerivationTest {
                                 + "<filesystem type='mount'><driver type='virtiofs'/><source dir='/x'/></filesystem>"
                                 + "<tpm model='tpm-crb'><backend type='emulator'/></tpm>"
                                 + "<tpm><backend type='passthrough'/></tpm>"
+                                + "<tpm><backend type='external'><source type='unix' mode='connect' path='/s'/></backend></tpm>"
+                                + "<tpm><backend type='emulator'><source type='dir' path='/vms/tpm'/></backend></tpm>"
+                                + "<pstore backend='acpi-erst'><path>/vms/erst</path><size>1</size></pstore>"
                                 + "<lease><lockspace>ours</lockspace><key>k1</key><target path='/leases/k1'/></lease>"
                                 + "<lease><lockspace>theirs</lockspace><key>k2</key><target path='/leases/k2'/></lease>"
                                 + "<lease><lockspace>ours</lockspace><key>k3</key><target path='/leases/k3' offset='1048576'/></lease>"
                                 + "<lease><lockspace>ours</lockspace><key>k4</key><target path='/else/k4'/></lease>")))
                 .containsExactly(
                         "loader loader exclusive " + XFS + "/vm1.qcow2",
+                        "varstore nvram exclusive " + XFS + "/vars",
+                        "varstore alias exclusive file:/vms/vars",
                         "nvram nvram exclusive iscsi:iqn.x:y/4",
                         "hostdev #1 hostdev exclusive wwn:6001405abcdef0123456789abcdef012",
                         "hostdev #1 alias exclusive iscsi:iqn.2013-07.com.example:store/1",
@@ -149,6 +155,10 @@ class HostDerivationTest {
                         "hostdev #3 hostdev exclusive vhost-scsi:naa.5123456789abcde0",
                         "memory #1 memory exclusive " + XFS + "/nv",
                         "memory #1 alias exclusive file:/vms/nv",
+                        "tpm #4 tpm exclusive " + XFS + "/tpm",
+                        "tpm #4 alias exclusive dir:/vms/tpm",
+                        "pstore pstore exclusive " + XFS + "/erst",
+                        "pstore alias exclusive file:/vms/erst",
                         "lease k1 lease exclusive lease:k1",
                         "domain domain exclusive domain:" + UUID,
                         "hostdev #4 none: a PCI device of this host; what is stored behind it cannot be seen",
@@ -157,6 +167,7 @@ class HostDerivationTest {
                         "filesystem #1 none: a directory that is made to be shared",
                         "tpm none: its state is kept under the domain's uuid, which the lease on that guards",
                         "tpm #2 none: it is in a device of this host",
+                        "tpm #3 none: only the process behind its socket knows where its state is",
                         "lease k2 refused: it cannot be held by this host: it is in lockspace theirs, and this host's is ours",
                         "lease k3 refused: it cannot be held by this host: it is at offset 1048576 of its file, and leases here are at 0",
                         "lease k4 refused: it cannot be held by this host: it is in /else/k4, and leases here are in /leases/KEY");

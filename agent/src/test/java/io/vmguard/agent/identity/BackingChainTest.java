@@ -73,6 +73,38 @@ class BackingChainTest {
                 .containsExactly(new ImageSpec(new DiskSource.File("/i/top.data"), "raw"));
     }
 
+    /** Whatever else has the data as a disk of its own, writes what this one does. */
+    @Test
+    void theDataOfADescriptorIsWrittenLikeTheImage() {
+        host.image("/i/top.vmdk", """
+                # Disk DescriptorFile
+                version=1
+                createType="twoGbMaxExtentFlat"
+                RW 4192256 FLAT "top-f001.vmdk" 0
+                RW 2048 FLAT "/data/top-f002.vmdk" 0
+                RDONLY 2048 ZERO
+                """.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+        assertThat(chain("/i/top.vmdk", "vmdk").dataFiles())
+                .containsExactly(
+                        new ImageSpec(new DiskSource.File("/i/top-f001.vmdk"), "raw"),
+                        new ImageSpec(new DiskSource.File("/data/top-f002.vmdk"), "raw"));
+        host.image(
+                "/i/top.vmdk",
+                java.util.Arrays.copyOf(
+                        "# Disk DescriptorFile".getBytes(java.nio.charset.StandardCharsets.UTF_8), 40_000));
+        assertThat(chain("/i/top.vmdk", "vmdk").broken()).isTrue();
+    }
+
+    @Test
+    void dataOutsideMayHaveAnyNameThatQemuTakes() {
+        host.image("/i/top", Images.qcow2WithDataFile("nbd://host/data"));
+        assertThat(chain("/i/top", "qcow2").dataFiles())
+                .extracting(ImageSpec::source)
+                .hasOnlyElementsOfType(DiskSource.Network.class);
+        host.image("/i/top", Images.qcow2WithDataFile("json:{}"));
+        assertThat(chain("/i/top", "qcow2").broken()).isTrue();
+    }
+
     @Test
     void anImageOnTheNetworkEndsWhatCanBeRead() {
         host.image("/i/top", Images.qcow2("rbd:pool/base@snap:id=admin", "raw"));

@@ -43,7 +43,22 @@ class ImageNameTest {
                 "json:{\"driver\":\"gluster\",\"volume\":\"v\",\"path\":\"a/b\",\"server\":[{\"type\":\"tcp\",\"host\":\"g\"}]} | gluster:v/a/b",
                 "json:{\"driver\":\"nfs\",\"server\":{\"type\":\"inet\",\"host\":\"n\"},\"path\":\"/e/a\"} | nfs:n/e/a",
                 "json:{\"driver\":\"rbd\",\"pool\":\"p\",\"namespace\":\"n\",\"image\":\"i\"} | rbd:p/n/i",
-                "tarot://h/a | tarot:a"
+                "tarot://h/a | tarot:a",
+                "host_cdrom:/dev/sr0 | file:/dev/sr0",
+                "rbd:pool/img:conf=/etc/ceph/b.conf | rbd:pool/img",
+                "rbd:pool/ns/img@snap | none",
+                "iser://portal/iqn.x:y/3 | iscsi:iqn.x:y/3",
+                "iscsi://portal/iqn.x:y/003 | iscsi:iqn.x:y/3",
+                "nbds://host/e | nbd:host:10809/e",
+                "nbds+unix:///e?socket=/run/s | nbd+unix:/run/s/e",
+                "gluster+unix:///vol/a?socket=/run/glusterd.socket | gluster:vol/a",
+                "sheepdog:vdi | sheepdog:vdi",
+                "sheepdog:host:7000:vdi | sheepdog:vdi",
+                "sheepdog://host:7000/vdi | sheepdog:vdi",
+                "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"rbd\",\"filename\":\"rbd:p/i:id=a\"}} | rbd:p/i",
+                "json:{\"driver\":\"rbd\",\"pool\":\"p\",\"image\":\"i\",\"conf\":\"/etc/ceph/b.conf\",\"server\":[{\"host\":\"m\",\"port\":\"1\"}]} | rbd:p/i",
+                "json:{\"driver\":\"throttle\",\"throttle-group\":\"g\",\"file\":{\"driver\":\"host_device\",\"filename\":\"/dev/vg/x\"}} | file:/dev/vg/x",
+                "json:{\"driver\":\"luks\",\"key-secret\":\"s\",\"file.filename\":\"/x/y\"} | file:/x/y"
             })
     void aNameIsTheImageThatQemuOpens(String name, String identity) {
         Identity found = StorageIdentifier.byNameAlone()
@@ -63,6 +78,8 @@ class ImageNameTest {
                 "json:{\"driver\":\"file\"}",
                 "json:{\"file\":{\"file\":{\"file\":{}}}}",
                 "fat:rw:/dir",
+                "blkdebug::/x/y",
+                "json:{\"driver\":\"quorum\",\"children\":[{\"driver\":\"file\",\"filename\":\"/x\"}]}",
                 "nbd:nonsense",
                 "null-co://x:y:z"
             })

@@ -17,13 +17,15 @@ import javax.xml.stream.XMLStreamReader;
  * @param type {@code <pool type=…>}, empty if absent
  * @param sourceName {@code <source><name>}, empty if absent
  * @param sourceDevices {@code <source><device path=…/>}, in order
+ * @param sourceHosts {@code <source><host name=…/>}, in order
  */
-record PoolDescription(String type, String sourceName, List<String> sourceDevices) {
+record PoolDescription(String type, String sourceName, List<String> sourceDevices, List<String> sourceHosts) {
 
     private static final String SOURCE = "/pool/source";
 
     PoolDescription {
         sourceDevices = List.copyOf(sourceDevices);
+        sourceHosts = List.copyOf(sourceHosts);
     }
 
     /** Reads the XML; what it does not need it does not check. */
@@ -48,6 +50,7 @@ record PoolDescription(String type, String sourceName, List<String> sourceDevice
         String type = "";
         StringBuilder name = new StringBuilder();
         List<String> devices = new ArrayList<>();
+        List<String> hosts = new ArrayList<>();
         Deque<String> paths = new ArrayDeque<>();
         paths.push("");
         while (reader.hasNext()) {
@@ -59,6 +62,8 @@ record PoolDescription(String type, String sourceName, List<String> sourceDevice
                         type = attribute(reader, "type");
                     } else if (path.equals(SOURCE + "/device")) {
                         devices.add(attribute(reader, "path"));
+                    } else if (path.equals(SOURCE + "/host")) {
+                        hosts.add(attribute(reader, "name"));
                     }
                 }
                 case XMLStreamConstants.CHARACTERS -> {
@@ -72,7 +77,7 @@ record PoolDescription(String type, String sourceName, List<String> sourceDevice
                 }
             }
         }
-        return new PoolDescription(type, name.toString(), devices);
+        return new PoolDescription(type, name.toString(), devices, hosts);
     }
 
     private static String attribute(XMLStreamReader reader, String name) {

@@ -66,7 +66,8 @@ final class Volumes {
             case "rbd" ->
                 pool.sourceName().isEmpty()
                         ? new VolumeResult.CannotTell("the rbd pool names no Ceph pool")
-                        : new VolumeResult.NetworkSource("rbd", pool.sourceName() + "/" + volumeName);
+                        : new VolumeResult.NetworkSource(
+                                "rbd", pool.sourceName() + "/" + volumeName, pool.sourceHosts());
             default ->
                 new VolumeResult.CannotTell(
                         "a volume of a storage pool of type '" + pool.type() + "' has no known identity");
@@ -108,6 +109,6 @@ final class Volumes {
             return new VolumeResult.CannotTell("volume " + volumeName + " of an iSCSI pool with source devices "
                     + devices + " does not tell target and LUN");
         }
-        return new VolumeResult.NetworkSource("iscsi", devices.get(0) + "/" + parts[3]);
+        return new VolumeResult.NetworkSource("iscsi", devices.get(0) + "/" + parts[3], pool.sourceHosts());
     }
 }

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class VolumesTest {
 
     private static final PoolDescription ISCSI =
-            new PoolDescription("iscsi", "", List.of("iqn.2013-06.com.example:iscsi-pool"));
+            new PoolDescription("iscsi", "", List.of("iqn.2013-06.com.example:iscsi-pool"), List.of("store"));
 
     @Test
     void poolXmlGivesTypeNameAndDevicesOfTheSource() throws LibvirtFailure {
@@ -28,7 +28,8 @@ class VolumesTest {
                     <device path='/dev/a'/><device path='/dev/b'/>
                   </source>
                 </pool>""");
-        assertThat(pool).isEqualTo(new PoolDescription("rbd", "ceph-pool", List.of("/dev/a", "/dev/b")));
+        assertThat(pool)
+                .isEqualTo(new PoolDescription("rbd", "ceph-pool", List.of("/dev/a", "/dev/b"), List.of("mon1")));
     }
 
     @Test
@@ -47,7 +48,8 @@ class VolumesTest {
     @Test
     void directIscsiVolumeIsTargetAndLun() {
         assertThat(Volumes.iscsiLun(ISCSI, "unit:0:0:12"))
-                .isEqualTo(new VolumeResult.NetworkSource("iscsi", "iqn.2013-06.com.example:iscsi-pool/12"));
+                .isEqualTo(new VolumeResult.NetworkSource(
+                        "iscsi", "iqn.2013-06.com.example:iscsi-pool/12", List.of("store")));
     }
 
     @ParameterizedTest
@@ -58,9 +60,9 @@ class VolumesTest {
 
     @Test
     void iscsiPoolWithoutExactlyOneTargetIsNotGuessedAt() {
-        assertThat(Volumes.iscsiLun(new PoolDescription("iscsi", "", List.of()), "unit:0:0:1"))
+        assertThat(Volumes.iscsiLun(new PoolDescription("iscsi", "", List.of(), List.of()), "unit:0:0:1"))
                 .isInstanceOf(VolumeResult.CannotTell.class);
-        assertThat(Volumes.iscsiLun(new PoolDescription("iscsi", "", List.of("a", "b")), "unit:0:0:1"))
+        assertThat(Volumes.iscsiLun(new PoolDescription("iscsi", "", List.of("a", "b"), List.of()), "unit:0:0:1"))
                 .isInstanceOf(VolumeResult.CannotTell.class);
     }
 }

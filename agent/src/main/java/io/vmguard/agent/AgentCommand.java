@@ -82,7 +82,7 @@ final class AgentCommand implements Callable<Integer> {
      * good.
      */
     private static void uncaught(Thread thread, Throwable e) {
-        LOG.fatal("internal error in {}", thread.getName(), e);
+        LOG.fatal("VG-901 internal error in {}", thread.getName(), e);
         boolean vital =
                 thread.getName().equals("vmguard-guard") || thread.getName().equals("vmguard-membership");
         if (e instanceof Error || vital) {

@@ -29,7 +29,7 @@ final class FirstStart {
         try {
             String[] words = Files.readString(file).strip().split(" ");
             if (words.length != 2) {
-                LOG.error("{} is damaged; every domain is taken to have begun after it was written", file);
+                LOG.error("VG-104 {} is damaged; every domain is taken to have begun after it was written", file);
                 return Long.MIN_VALUE;
             }
             return words[0].equals(bootId) ? Long.parseLong(words[1]) : Long.MIN_VALUE;
@@ -37,7 +37,7 @@ final class FirstStart {
             return write(file, bootId, clock.bootNanos());
         } catch (IOException | NumberFormatException e) {
             LOG.error(
-                    "{} cannot be used ({}); every domain is taken to have begun after it was written",
+                    "VG-104 {} cannot be used ({}); every domain is taken to have begun after it was written",
                     file,
                     e.toString());
             return Long.MIN_VALUE;
@@ -50,7 +50,7 @@ final class FirstStart {
             Files.writeString(fresh, bootId + " " + nowNanos + "\n");
             Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            LOG.error("{} cannot be written: {}", file, e.toString());
+            LOG.error("VG-104 {} cannot be written: {}", file, e.toString());
         }
         return nowNanos;
     }

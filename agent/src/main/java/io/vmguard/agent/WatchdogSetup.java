@@ -62,10 +62,10 @@ final class WatchdogSetup {
         boolean required =
                 config.watchdog() instanceof WatchdogChoice.Wdmd || config.watchdog() instanceof WatchdogChoice.Device;
         if (config.watchdog() instanceof WatchdogChoice.None && !observe) {
-            LOG.warn("no watchdog is configured: {}", NOT_PROMISED);
+            LOG.warn("VG-600 no watchdog is configured: {}", NOT_PROMISED);
         } else if (!timers.isEmpty() && !kept.available()) {
             LOG.warn(
-                    "not started by systemd: if this agent dies with leases held, the watchdog cannot be handed to the next one, "
+                    "VG-601 not started by systemd: if this agent dies with leases held, the watchdog cannot be handed to the next one, "
                             + "and this machine may be reset");
         }
         disarmOthers();
@@ -107,7 +107,7 @@ final class WatchdogSetup {
         try (DirectoryStream<Path> found = Files.newDirectoryStream(DEVICES, "watchdog[0-9]*")) {
             found.forEach(devices::add);
         } catch (IOException e) {
-            LOG.warn("cannot look for watchdog devices: {}", e.toString());
+            LOG.warn("VG-602 cannot look for watchdog devices: {}", e.toString());
         }
         devices.sort(Comparator.comparingInt((Path path) -> path.toString().length())
                 .thenComparing(Comparator.naturalOrder()));
@@ -126,7 +126,7 @@ final class WatchdogSetup {
                 continue;
             }
             LOG.warn(
-                    "an earlier agent left {} armed, which this configuration does not use: {}",
+                    "VG-603 an earlier agent left {} armed, which this configuration does not use: {}",
                     timer.name(),
                     timer.disarm());
         }

@@ -164,7 +164,7 @@ public final class Deadman implements AutoCloseable {
             current.deadline(line);
         } catch (IOException e) {
             // What stands there would kill domains whose leases are good.
-            LOG.error("the deadman's deadline could not be moved, so it is taken away", e);
+            LOG.error("VG-700 the deadman's deadline could not be moved, so it is taken away", e);
             drop(current);
         }
     }
@@ -174,7 +174,7 @@ public final class Deadman implements AutoCloseable {
         try {
             current.remove();
         } catch (IOException e) {
-            LOG.fatal("and the file with it could not be removed: stop vmguard-deadman.service", e);
+            LOG.fatal("VG-701 and the file with it could not be removed: stop vmguard-deadman.service", e);
         }
     }
 
@@ -195,14 +195,14 @@ public final class Deadman implements AutoCloseable {
                 publish();
             }
         } catch (RuntimeException e) {
-            LOG.error("internal error in what is left for the deadman; it goes on", e);
+            LOG.error("VG-902 internal error in what is left for the deadman; it goes on", e);
         }
     }
 
     private void checkFile() {
         DeadmanFile current = file;
         if (current != null && !current.isThere()) {
-            LOG.warn("somebody has changed the deadman's file for lockspace {}; it is made anew", lockspace);
+            LOG.warn("VG-702 somebody has changed the deadman's file for lockspace {}; it is made anew", lockspace);
             file = null;
             current.close();
         }
@@ -231,7 +231,7 @@ public final class Deadman implements AutoCloseable {
             problem = Optional.of("nothing can be written for it in " + runtimeDir + ": " + e.getMessage());
         }
         if (!problem.equals(fileProblem)) {
-            problem.ifPresent(why -> LOG.error("the deadman does not guard lockspace {}: {}", lockspace, why));
+            problem.ifPresent(why -> LOG.error("VG-703 the deadman does not guard lockspace {}: {}", lockspace, why));
             fileProblem = problem;
         }
     }
@@ -244,9 +244,9 @@ public final class Deadman implements AutoCloseable {
             if (early) {
                 return;
             }
-            LOG.error("the deadman does not run ({}). See: systemctl status vmguard-deadman", problem.get());
+            LOG.error("VG-704 the deadman does not run ({}). See: systemctl status vmguard-deadman", problem.get());
         } else if (problem.isEmpty() && !signProblem.isEmpty()) {
-            LOG.info("the deadman runs");
+            LOG.info("VG-705 the deadman runs");
         }
         signProblem = problem;
     }
@@ -284,7 +284,7 @@ public final class Deadman implements AutoCloseable {
         try {
             change.run();
         } catch (IOException e) {
-            LOG.warn("the deadman's list could not be changed: {}", e.getMessage());
+            LOG.warn("VG-706 the deadman's list could not be changed: {}", e.getMessage());
         }
     }
 
@@ -295,7 +295,7 @@ public final class Deadman implements AutoCloseable {
         } catch (IOException e) {
             if (unlisted.add(process)) {
                 LOG.error(
-                        "the deadman does not guard domain {}, pid {}: it cannot be listed: {}",
+                        "VG-707 the deadman does not guard domain {}, pid {}: it cannot be listed: {}",
                         process.name(),
                         process.pid(),
                         e.getMessage());
@@ -338,7 +338,7 @@ public final class Deadman implements AutoCloseable {
         try {
             withdraw(runtimeDir, lockspace);
         } catch (IOException e) {
-            LOG.fatal("the deadman's file could not be removed: stop vmguard-deadman.service", e);
+            LOG.fatal("VG-701 the deadman's file could not be removed: stop vmguard-deadman.service", e);
         }
     }
 

@@ -251,7 +251,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     @Override
     public void joined(Owner owner, boolean resumed) {
         LOG.info(
-                "member of lockspace {} as host id {}, generation {}{}",
+                "VG-110 member of lockspace {} as host id {}, generation {}{}",
                 state.lockspace.view().name(),
                 owner.hostId(),
                 owner.generation(),
@@ -266,13 +266,13 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     @Override
     public void joinFailed(LeaseFault fault, String why) {
-        LOG.error("cannot join the lockspace ({}): {}", fault, why);
+        LOG.error("VG-111 cannot join the lockspace ({}): {}", fault, why);
     }
 
     @Override
     public void hostChanged(HostView host) {
         state.loop.tell(() -> LOG.info(
-                "host {}, id {}, generation {} is {}",
+                "VG-112 host {}, id {}, generation {} is {}",
                 HostName.node(host.name()),
                 host.owner().hostId(),
                 host.owner().generation(),
@@ -283,7 +283,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     @Override
     public void requested(LeaseName resource, RequestMode mode) {
         state.loop.tell(() -> LOG.warn(
-                "another host asks ({}) for lease {}, used by {}; it is kept. To give it up, stop the domain",
+                "VG-113 another host asks ({}) for lease {}, used by {}; it is kept. To give it up, stop the domain",
                 mode.name().toLowerCase(Locale.ROOT),
                 resource,
                 state.runs.values().stream()
@@ -298,12 +298,12 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     @Override
     public void renewalLate(String why) {
-        LOG.warn("renewals are late: {}", why);
+        LOG.warn("VG-114 renewals are late: {}", why);
     }
 
     @Override
     public void renewalRecovered() {
-        LOG.warn("renewals are in time again");
+        LOG.warn("VG-115 renewals are in time again");
     }
 
     @Override
@@ -318,13 +318,13 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     @Override
     public void connected() {
-        LOG.info("libvirt events arrive: {}", hypervisor.state().detail());
+        LOG.info("VG-500 libvirt events arrive: {}", hypervisor.state().detail());
         state.loop.tell(() -> state.listWanted = true);
     }
 
     @Override
     public void disconnected(String why) {
-        LOG.warn("libvirt events do not arrive: {}", why);
+        LOG.warn("VG-501 libvirt events do not arrive: {}", why);
     }
 
     @Override

@@ -102,7 +102,7 @@ final class Endings {
             run.phase = Phase.RUNNING;
             run.foundStopped = stopped;
             foundOne.accept(run);
-            LOG.info("{} runs as pid {}", run, found.process().pid());
+            LOG.info("VG-200 {} runs as pid {}", run, found.process().pid());
             boolean xmlMissing = run.onLockFailure.action() == OnLockFailure.Action.RESTART && run.xml == null;
             if (xmlMissing || !run.conflicts.isEmpty()) {
                 state.listWanted = true; // its XML may be needed later; its age may matter now
@@ -129,7 +129,7 @@ final class Endings {
     /** The proof is there: this run can write no more. */
     void end(Run run) {
         GuardedProcess process = run.process;
-        LOG.info("{} has ended{}", run, process == null ? "" : ": pid " + process.pid() + " is gone");
+        LOG.info("VG-201 {} has ended{}", run, process == null ? "" : ": pid " + process.pid() + " is gone");
         if (process != null) {
             process.close();
         }

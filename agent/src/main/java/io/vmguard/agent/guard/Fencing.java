@@ -122,7 +122,7 @@ final class Fencing {
 
     private void onDestroyed(Run run, KillResult result) {
         if (state.runs.get(run.uuid) == run && result instanceof KillResult.Unknown unknown && run.doomed) {
-            LOG.warn("libvirt did not destroy {}: {}", run, unknown.reason());
+            LOG.warn("VG-310 libvirt did not destroy {}: {}", run, unknown.reason());
             run.progress = Progress.ORDERLY_FAILED;
         }
     }
@@ -136,7 +136,7 @@ final class Fencing {
         KillSignal signal = process.kill();
         if (!run.killed) {
             run.killed = true;
-            LOG.error("SIGKILL to {}, pid {}: {}", run, process.pid(), signal);
+            LOG.error("VG-311 SIGKILL to {}, pid {}: {}", run, process.pid(), signal);
         }
     }
 }

@@ -63,7 +63,7 @@ final class GuardLoop {
             } catch (InterruptedException e) {
                 break;
             } catch (RuntimeException e) {
-                LOG.error("internal error in the guard; it goes on", e);
+                LOG.error("VG-903 internal error in the guard; it goes on", e);
             }
         }
         end();
@@ -126,12 +126,12 @@ final class GuardLoop {
                 try {
                     call.run();
                 } catch (RuntimeException e) {
-                    LOG.error("internal error in a slow call", e);
+                    LOG.error("VG-903 internal error in a slow call", e);
                     tell(failed);
                 }
             });
         } catch (RejectedExecutionException e) {
-            LOG.error("no thread for a slow call", e);
+            LOG.error("VG-904 no thread for a slow call", e);
             tell(failed);
         }
     }
@@ -183,7 +183,7 @@ final class GuardLoop {
             try {
                 message.run();
             } catch (RuntimeException e) {
-                LOG.error("internal error in the guard while it stops", e);
+                LOG.error("VG-903 internal error in the guard while it stops", e);
             }
         }
         last.run();

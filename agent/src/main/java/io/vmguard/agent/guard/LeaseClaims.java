@@ -94,12 +94,12 @@ final class LeaseClaims {
             state.lockspace.release(resource, wanted.note()).thenAccept(result -> {
                 if (result instanceof ReleaseResult.NotOurs notOurs && notOurs.fault() != LeaseFault.NO_MEMBERSHIP) {
                     LOG.error(
-                            "{} was not ours any more when it was given back: {}",
+                            "VG-210 {} was not ours any more when it was given back: {}",
                             wanted.note().disk(),
                             notOurs.why());
                 } else if (result instanceof ReleaseResult.CannotTell cannot) {
                     LOG.warn(
-                            "{} is not given back yet, trying on: {}",
+                            "VG-211 {} is not given back yet, trying on: {}",
                             wanted.note().disk(),
                             cannot.why());
                 }

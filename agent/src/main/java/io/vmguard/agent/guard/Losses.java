@@ -51,7 +51,7 @@ final class Losses {
         lookedNanos = nowNanos;
         if (awayNanos > AWAY_NANOS) {
             LOG.warn(
-                    "the guard did not run for {} s",
+                    "VG-116 the guard did not run for {} s",
                     Duration.ofNanos(awayNanos).toSeconds());
         }
         if (state.joined && !state.lockspace.member() && !state.loop.closing()) {
@@ -92,7 +92,7 @@ final class Losses {
         // First the deeds, then the words.
         users.forEach(run -> stop(run, renewedNanos));
         LOG.error(
-                "membership lost ({}: {}): {}",
+                "VG-300 membership lost ({}: {}): {}",
                 fault,
                 why,
                 state.settings.observe()
@@ -116,7 +116,7 @@ final class Losses {
         }
         Wish wish = wish(run);
         if (wish == Wish.IGNORE) {
-            LOG.error("{} HAS LOST ITS LEASES AND RUNS ON: its on_lockfailure is ignore", run);
+            LOG.error("VG-301 {} HAS LOST ITS LEASES AND RUNS ON: its on_lockfailure is ignore", run);
             run.held.clear();
             return;
         }
@@ -161,7 +161,7 @@ final class Losses {
     void onPreviousLifeLost(Map<LeaseName, LeaseUse> leases) {
         List<LeaseNote> users = notes(leases);
         LOG.error(
-                "an earlier agent of this boot died with leases held that have expired since; stopping their users: {}",
+                "VG-302 an earlier agent of this boot died with leases held that have expired since; stopping their users: {}",
                 users);
         usersMustGo = true;
         if (!state.settings.observe()) {

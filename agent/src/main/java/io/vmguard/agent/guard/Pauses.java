@@ -73,7 +73,7 @@ final class Pauses {
             run.stopSent = true;
             run.nextLookNanos = state.clock.bootNanos();
         } else {
-            LOG.warn("{} was not paused: {}", run, result);
+            LOG.warn("VG-320 {} was not paused: {}", run, result);
             run.progress = Progress.PAUSE_FAILED;
         }
     }
@@ -90,7 +90,7 @@ final class Pauses {
             run.nextLookNanos = state.clock.bootNanos() + LOOK_AGAIN_NANOS;
             run.conflicts = List.of(Sentences.halted(run.name));
             run.problems = run.conflicts;
-            LOG.error("{} is paused for certain: {}", run, Sentences.halted(run.name));
+            LOG.error("VG-321 {} is paused for certain: {}", run, Sentences.halted(run.name));
             afterHalt.run();
         }
     }
@@ -120,7 +120,7 @@ final class Pauses {
         run.nextLookNanos = state.clock.bootNanos();
         run.conflicts = List.of(Sentences.orphaned(run.name));
         run.problems = run.conflicts;
-        LOG.error("{}: {}", run, Sentences.orphaned(run.name));
+        LOG.error("VG-322 {}: {}", run, Sentences.orphaned(run.name));
     }
 
     // ---- while it lasts
@@ -159,7 +159,7 @@ final class Pauses {
     /** Somebody let it go on who has no lease for it. */
     private void resumedByOthers(Run run) {
         if (run.halted && state.runs.get(run.uuid) == run) {
-            LOG.error("{} goes on without its leases; killed", run);
+            LOG.error("VG-323 {} goes on without its leases; killed", run);
             kill.accept(run);
         }
     }
@@ -190,7 +190,9 @@ final class Pauses {
             return; // whether somebody had its disk meanwhile will not be known any more
         }
         if (run.overtaken) {
-            LOG.error("{} was paused while another host owned a disk of it; what it knows of it is wrong: killed", run);
+            LOG.error(
+                    "VG-324 {} was paused while another host owned a disk of it; what it knows of it is wrong: killed",
+                    run);
             kill.accept(run);
             return;
         }
@@ -202,7 +204,7 @@ final class Pauses {
         run.problems = run.unprotectable;
         Objects.requireNonNull(run.process).proceed();
         LOG.warn(
-                "{} has its leases again, and nobody had them meanwhile. To let it go on: virsh resume {}",
+                "VG-325 {} has its leases again, and nobody had them meanwhile. To let it go on: virsh resume {}",
                 run,
                 run.name);
     }

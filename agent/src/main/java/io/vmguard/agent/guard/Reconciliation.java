@@ -132,7 +132,7 @@ final class Reconciliation {
             run.mayRunSinceNanos = state.clock.bootNanos();
             run.found = true;
             state.runs.put(run.uuid, run);
-            LOG.info("{} was found running", run);
+            LOG.info("VG-400 {} was found running", run);
         }
         run.onLockFailure = domain.onLockFailure();
         run.standing = standing(run);
@@ -167,7 +167,7 @@ final class Reconciliation {
     /** A domain that runs all the same has got its leases, or not. */
     void decideFound(Run run) {
         if (run.refused.isEmpty()) {
-            LOG.info("{} runs and holds {}", run, run.labels());
+            LOG.info("VG-401 {} runs and holds {}", run, run.labels());
             run.conflicts = List.of();
             run.conflictPaused = false;
             reportProblems(run);
@@ -193,7 +193,7 @@ final class Reconciliation {
                 }
             }
             case DESTROY -> {
-                LOG.error("{} is destroyed: somebody else holds its disk and on_unprotected is destroy", run);
+                LOG.error("VG-410 {} is destroyed: somebody else holds its disk and on_unprotected is destroy", run);
                 doom.accept(run);
             }
         }
@@ -218,9 +218,9 @@ final class Reconciliation {
         run.conflictPauseUnderWay = false;
         if (result instanceof SuspendResult.Suspended && !run.conflictPaused) {
             run.conflictPaused = true;
-            LOG.error("{} is paused: somebody else holds its disk. End one of the two: virsh destroy", run);
+            LOG.error("VG-411 {} is paused: somebody else holds its disk. End one of the two: virsh destroy", run);
         } else if (result instanceof SuspendResult.Unknown unknown) {
-            LOG.error("{} could not be paused although somebody else holds its disk: {}", run, unknown.reason());
+            LOG.error("VG-412 {} could not be paused although somebody else holds its disk: {}", run, unknown.reason());
         }
     }
 
@@ -250,11 +250,11 @@ final class Reconciliation {
                 .toList();
         boolean unprotected = !run.conflicts.isEmpty() || !run.unprotectable.isEmpty();
         if (before.isEmpty() && unprotected) {
-            LOG.error("{} RUNS UNPROTECTED: {}", run, String.join(" / ", run.problems));
+            LOG.error("VG-402 {} RUNS UNPROTECTED: {}", run, String.join(" / ", run.problems));
         } else if (before.isEmpty() && !run.problems.isEmpty()) {
-            LOG.warn("{}: {}", run, String.join(" / ", run.problems));
+            LOG.warn("VG-403 {}: {}", run, String.join(" / ", run.problems));
         } else if (run.problems.isEmpty() && !before.isEmpty()) {
-            LOG.info("{} is protected now: holds {}", run, run.labels());
+            LOG.info("VG-404 {} is protected now: holds {}", run, run.labels());
         }
     }
 
@@ -285,7 +285,7 @@ final class Reconciliation {
         for (LeaseName resource : state.lockspace.carriedOver()) {
             boolean claimed = state.runs.values().stream().anyMatch(run -> run.wanted.containsKey(resource));
             if (!claimed && held.containsKey(resource)) {
-                LOG.warn("lease {} of an earlier run has no user any more; given back", resource);
+                LOG.warn("VG-212 lease {} of an earlier run has no user any more; given back", resource);
                 state.lockspace.release(resource);
             }
         }

@@ -50,7 +50,7 @@ final class Restarts {
     void ended(Run run) {
         if (run.leasesLost && !run.halted && run.onLockFailure.action() == Action.RESTART) {
             wanted.put(run.uuid, new Wanted(run.name, Optional.ofNullable(run.xml)));
-            LOG.warn("{} is started again when this host can have leases again", run);
+            LOG.warn("VG-330 {} is started again when this host can have leases again", run);
         }
     }
 
@@ -74,7 +74,12 @@ final class Restarts {
     private void start(UUID uuid, Wanted restart) {
         restart.underWay = true;
         restart.attempts++;
-        LOG.info("starting domain {} ({}) again, attempt {} of {}", restart.name, uuid, restart.attempts, ATTEMPTS);
+        LOG.info(
+                "VG-331 starting domain {} ({}) again, attempt {} of {}",
+                restart.name,
+                uuid,
+                restart.attempts,
+                ATTEMPTS);
         Duration limit = state.settings.answerLimit().plus(SLACK);
         state.loop.askHypervisor(
                 () -> {
@@ -87,11 +92,11 @@ final class Restarts {
     private void onStarted(UUID uuid, Wanted restart, StartResult result) {
         restart.underWay = false;
         if (!(result instanceof StartResult.Failed failed)) {
-            LOG.warn("domain {} ({}) runs again", restart.name, uuid);
+            LOG.warn("VG-332 domain {} ({}) runs again", restart.name, uuid);
             wanted.remove(uuid, restart);
         } else if (restart.attempts >= ATTEMPTS) {
             LOG.error(
-                    "domain {} ({}) could not be started again, given up after {} attempts: {}",
+                    "VG-333 domain {} ({}) could not be started again, given up after {} attempts: {}",
                     restart.name,
                     uuid,
                     restart.attempts,
@@ -100,7 +105,7 @@ final class Restarts {
         } else {
             // 5 s, 10 s, 20 s, … 80 s: some 2.5 minutes, in which another host's lease of it would have run out.
             restart.nextNanos = state.clock.bootNanos() + (FIRST_PAUSE_NANOS << (restart.attempts - 1));
-            LOG.warn("domain {} ({}) was not started again: {}", restart.name, uuid, failed.reason());
+            LOG.warn("VG-334 domain {} ({}) was not started again: {}", restart.name, uuid, failed.reason());
         }
     }
 }

@@ -73,7 +73,7 @@ final class Starts {
                 waiting.add(start);
             }
         } catch (RuntimeException e) {
-            LOG.error("internal error in a start of {}", name, e);
+            LOG.error("VG-905 internal error in a start of {}", name, e);
             StartAnswer no = new StartAnswer.CannotTell(Sentences.internalError(name));
             Run run = state.runs.get(start.uuid());
             if (run != null && run.answer == start.answer()) {
@@ -197,7 +197,7 @@ final class Starts {
         run.nextLookupNanos = run.mayRunSinceNanos + Endings.LOOKUP_EARLY_NANOS;
         run.answer = null;
         if (grant(answer, run.name, run.warnings)) {
-            LOG.info("{} may start: holds {}", run, run.labels());
+            LOG.info("VG-202 {} may start: holds {}", run, run.labels());
             reconciliation.judgeWish(run);
         } else {
             endings.end(run); // the hook has gone away: libvirt takes that as a no
@@ -225,7 +225,7 @@ final class Starts {
             return true;
         }
         refused++;
-        LOG.warn("refused: {}", no.message());
+        LOG.warn("VG-203 refused: {}", no.message());
         answer.complete(no);
         return true;
     }
@@ -234,7 +234,7 @@ final class Starts {
         String text = String.join(" / ", warnings);
         if (!warnings.isEmpty()) {
             refused++;
-            LOG.warn("mode observe, {} is let through; would have been refused: {}", name, text);
+            LOG.warn("VG-204 mode observe, {} is let through; would have been refused: {}", name, text);
         }
         boolean taken = answer.complete(new StartAnswer.Granted(text));
         if (taken) {

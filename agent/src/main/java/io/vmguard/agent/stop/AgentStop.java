@@ -67,7 +67,7 @@ public final class AgentStop {
         StopAnswer answer = choice == Choice.KEEP ? keep() : release();
         boolean stopping = answer.outcome() == Outcome.STOPPING;
         LOG.warn(
-                "stop --{}, asked by {}: {}",
+                "VG-105 stop --{}, asked by {}: {}",
                 choice.name().toLowerCase(java.util.Locale.ROOT),
                 operator,
                 answer.message());

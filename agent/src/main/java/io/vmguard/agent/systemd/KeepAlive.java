@@ -65,7 +65,7 @@ public final class KeepAlive implements AutoCloseable {
         if (why.isEmpty()) {
             socket.alive();
         } else if (!saidStuck) {
-            LOG.fatal("{}: systemd restarts the agent within {} s", why.get(), limit.toSeconds());
+            LOG.fatal("VG-106 {}: systemd restarts the agent within {} s", why.get(), limit.toSeconds());
         }
         saidStuck = why.isPresent();
     }

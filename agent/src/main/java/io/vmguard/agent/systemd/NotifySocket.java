@@ -92,10 +92,10 @@ final class NotifySocket {
         try {
             String problem = trySend(address, message.getBytes(StandardCharsets.UTF_8), descriptor);
             if (problem != null) {
-                LOG.warn("could not tell systemd {}: {} ({}={})", message, problem, VARIABLE, address);
+                LOG.warn("VG-107 could not tell systemd {}: {} ({}={})", message, problem, VARIABLE, address);
             }
         } catch (LinkageError | RuntimeException e) {
-            LOG.warn("could not tell systemd {}", message, e);
+            LOG.warn("VG-107 could not tell systemd {}", message, e);
         }
     }
 

@@ -101,7 +101,7 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
     public void start() {
         ResetTimer inherited = armed;
         if (inherited != null) {
-            LOG.info("{} is armed already, left so by an earlier agent: continuing", inherited.name());
+            LOG.info("VG-610 {} is armed already, left so by an earlier agent: continuing", inherited.name());
         } else {
             inbox.add(this::look);
         }
@@ -192,7 +192,7 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
             } catch (InterruptedException e) {
                 break;
             } catch (RuntimeException e) {
-                LOG.error("internal error in the watchdog; it goes on", e);
+                LOG.error("VG-907 internal error in the watchdog; it goes on", e);
             }
         }
         leave();
@@ -241,7 +241,7 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
                 timers.stream().flatMap(timer -> timer.problem().stream()).toList();
         if (!timers.isEmpty() && problems.size() == timers.size() && armed == null) {
             detail = String.join("; ", problems);
-            LOG.warn("no watchdog can be used now: {}. {}", detail, settings.consequence());
+            LOG.warn("VG-604 no watchdog can be used now: {}. {}", detail, settings.consequence());
         }
     }
 
@@ -275,7 +275,7 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
         }
         if (!problem.equals(detail)) {
             detail = problem;
-            LOG.warn("no watchdog could be armed: {}. {}", problem, settings.consequence());
+            LOG.warn("VG-605 no watchdog could be armed: {}. {}", problem, settings.consequence());
         }
         return unarmed(problem);
     }
@@ -317,7 +317,7 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
             expiring = false;
             fed(renewal);
             LOG.info(
-                    "watchdog {} is armed: this machine is reset {} s after its leases are lost unless their users are gone",
+                    "VG-611 watchdog {} is armed: this machine is reset {} s after its leases are lost unless their users are gone",
                     timer.name(),
                     settings.timeout().toSeconds());
             return "";
@@ -369,7 +369,7 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
         if (timer.letExpire(renewal) instanceof Result.Failed failed
                 && !failed.why().equals(detail)) {
             detail = failed.why();
-            LOG.error("{} could not be told: {}", timer.name(), failed.why());
+            LOG.error("VG-612 {} could not be told: {}", timer.name(), failed.why());
         }
     }
 
@@ -398,7 +398,7 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
             if (!disarming) {
                 disarming = true;
                 detail = "cannot be disarmed: " + failed.why();
-                LOG.error("{} cannot be disarmed, it is fed instead: {}", timer.name(), failed.why());
+                LOG.error("VG-613 {} cannot be disarmed, it is fed instead: {}", timer.name(), failed.why());
             }
             return;
         }
@@ -407,11 +407,11 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
         }
         for (ResetTimer before : abandoned) {
             if (before.disarm() instanceof Result.Failed failed) {
-                LOG.error("{} cannot be disarmed: {}", before.name(), failed.why());
+                LOG.error("VG-613 {} cannot be disarmed: {}", before.name(), failed.why());
             }
         }
         abandoned.clear();
-        LOG.info("watchdog {} is disarmed: no lease is held", timer.name());
+        LOG.info("VG-614 watchdog {} is disarmed: no lease is held", timer.name());
         armed = null;
         failing = false;
         disarming = false;
@@ -432,10 +432,10 @@ public final class LeaseWatchdog implements Watchdog, AutoCloseable {
             return;
         }
         if (timer.leaveArmed(renewal) instanceof Result.Failed failed) {
-            LOG.error("{} could not be told how long to wait: {}", timer.name(), failed.why());
+            LOG.error("VG-612 {} could not be told how long to wait: {}", timer.name(), failed.why());
         }
         LOG.warn(
-                "watchdog {} stays armed, for leases are held: unless an agent continues, this machine is reset within {} s",
+                "VG-615 watchdog {} stays armed, for leases are held: unless an agent continues, this machine is reset within {} s",
                 timer.name(),
                 Math.max(
                         0,

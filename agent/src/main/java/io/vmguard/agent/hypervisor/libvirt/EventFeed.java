@@ -142,7 +142,10 @@ final class EventFeed {
     }
 
     private void serve(Subscription subscription, Hypervisor.Listener listener) throws InterruptedException {
-        LOG.info("connected to libvirt at {}{}", uri, failures == 0 ? "" : " after " + failures + " failed attempts");
+        LOG.info(
+                "VG-502 connected to libvirt at {}{}",
+                uri,
+                failures == 0 ? "" : " after " + failures + " failed attempts");
         failures = 0;
         state = new ConnectionState(true, uri);
         String why = "closed by this agent";
@@ -151,14 +154,14 @@ final class EventFeed {
             awaitEnd(eitherOf(subscription.lost(), stopped));
             why = subscription.lost().getNow(why);
         } catch (RuntimeException e) {
-            LOG.error("a listener failed; reconnecting so that nothing is missed", e);
+            LOG.error("VG-906 a listener failed; reconnecting so that nothing is missed", e);
             why = "a listener failed: " + e;
         }
         state = new ConnectionState(false, why);
         if (stopped.isDone()) {
-            LOG.info("leaving libvirt at {}", uri);
+            LOG.info("VG-503 leaving libvirt at {}", uri);
         } else {
-            LOG.warn("lost the connection to libvirt at {}: {}; reconnecting", uri, why);
+            LOG.warn("VG-504 lost the connection to libvirt at {}: {}; reconnecting", uri, why);
         }
         CompletableFuture<Void> gone = new CompletableFuture<>();
         inBackground("libvirt-events-close", () -> {
@@ -172,7 +175,7 @@ final class EventFeed {
     private void failed(String reason) {
         state = new ConnectionState(false, reason);
         if (failures++ == 0) {
-            LOG.warn("no connection to libvirt at {}: {}; trying again until there is one", uri, reason);
+            LOG.warn("VG-505 no connection to libvirt at {}: {}; trying again until there is one", uri, reason);
         }
     }
 

@@ -76,9 +76,9 @@ final class EventLoop {
             if (failed != failing) {
                 failing = failed;
                 if (failed) {
-                    LOG.warn("libvirt's event loop fails: {}", libvirt.virGetLastErrorMessage());
+                    LOG.warn("VG-506 libvirt's event loop fails: {}", libvirt.virGetLastErrorMessage());
                 } else {
-                    LOG.warn("libvirt's event loop works again");
+                    LOG.warn("VG-507 libvirt's event loop works again");
                 }
             }
             if (failed) {

@@ -165,7 +165,7 @@ final class LibvirtEvents implements EventFeed.Source {
             } catch (RuntimeException e) {
                 // An event that got lost leaves the listener with a wrong picture; a new connection gives it a whole
                 // one.
-                LOG.error("an event could not be delivered", e);
+                LOG.error("VG-906 an event could not be delivered", e);
                 lost.complete("an event could not be delivered");
             }
         }

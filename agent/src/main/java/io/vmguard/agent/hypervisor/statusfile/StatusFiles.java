@@ -85,7 +85,7 @@ public final class StatusFiles implements AutoCloseable {
                 } catch (NoSuchFileException | NotDirectoryException e) {
                     forgetAll();
                 } catch (IOException e) {
-                    LOG.warn("cannot watch {}: {}; looking again every second", directory, e.toString());
+                    LOG.warn("VG-510 cannot watch {}: {}; looking again every second", directory, e.toString());
                 }
                 closing.await(LOOK_AGAIN_MILLIS, TimeUnit.MILLISECONDS);
             }
@@ -153,10 +153,10 @@ public final class StatusFiles implements AutoCloseable {
         } catch (IOException | DomainXmlException e) {
             // libvirt's word comes by its list as well; this one is only faster.
             if (unreadable.add(name)) {
-                LOG.warn("cannot read the status file of domain {}: {}", name, e.toString());
+                LOG.warn("VG-511 cannot read the status file of domain {}: {}", name, e.toString());
             }
         } catch (RuntimeException e) {
-            LOG.error("a listener to the status of domain {} failed", name, e);
+            LOG.error("VG-906 a listener to the status of domain {} failed", name, e);
         }
     }
 

@@ -123,6 +123,7 @@ final class ProcessWatch implements AutoCloseable {
             if (failed != failing) {
                 failing = failed;
                 LOG.warn(
+                        "VG-512 {}",
                         failed
                                 ? "poll of the domains' processes fails; still trying"
                                 : "poll of processes works again");

@@ -126,7 +126,7 @@ final class WatchedProcess implements GuardedProcess {
                 listener.run();
             } catch (RuntimeException e) {
                 // One listener must not cost the others theirs.
-                LOG.error("a listener to the end of process {} failed", pid, e);
+                LOG.error("VG-906 a listener to the end of process {} failed", pid, e);
             }
         }
     }

@@ -45,7 +45,7 @@ public final class ConsoleWords implements LastWords {
 
     @Override
     public void say(String text) {
-        LOG.error(text);
+        LOG.error("VG-620 {}", text);
         onItsOwn("vmguard-console", () -> {
             if (!write(KERNEL, KERNEL_PREFIX + text + "\n")) {
                 write(CONSOLE, text + "\r\n");
@@ -65,7 +65,7 @@ public final class ConsoleWords implements LastWords {
         Libc libc = Libc.load();
         int fd = libc.open(device.toString(), Libc.O_WRONLY | Libc.O_NONBLOCK | Libc.O_CLOEXEC | Libc.O_NOCTTY);
         if (fd < 0) {
-            LOG.warn("{}: {}", device, Libc.text(Native.getLastError()));
+            LOG.warn("VG-621 {}: {}", device, Libc.text(Native.getLastError()));
             return false;
         }
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
@@ -84,7 +84,7 @@ public final class ConsoleWords implements LastWords {
                     StandardOpenOption.DSYNC,
                     StandardOpenOption.WRITE);
         } catch (IOException e) {
-            LOG.warn("could not leave word beside the leases: {}", e.toString());
+            LOG.warn("VG-622 could not leave word beside the leases: {}", e.toString());
         }
     }
 }

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SortedSet;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** Operators look lines up by their code: each line has one, and docs/operations.md has each. */
+class LogCodesTest {
+    private static final Pattern CALL =
+            Pattern.compile("\\bLOG\\s*\\.(?:info|warn|error|fatal)\\(\\s*(?:\"(VG-[0-9]{3}) )?");
+    private static final Pattern ROW = Pattern.compile("(?m)^\\| (VG-[0-9]{3}) \\| (.+) \\| (.+) \\| (.+) \\|$");
+
+    private final SortedSet<String> inSource = new TreeSet<>();
+    private final List<String> without = new ArrayList<>();
+
+    private void read(Path sources) throws IOException {
+        try (Stream<Path> files = Files.walk(sources)) {
+            for (Path file :
+                    files.filter(path -> path.toString().endsWith(".java")).toList()) {
+                Matcher call = CALL.matcher(Files.readString(file));
+                while (call.find()) {
+                    if (call.group(1) == null) {
+                        without.add(file + ": " + call.group());
+                    } else {
+                        inSource.add(call.group(1));
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void everyLineOfTheLogHasACodeThatTheOperationsPageExplainsAndTheOtherWayRound() throws IOException {
+        read(Path.of("src/main/java"));
+        read(Path.of("../lease/src/main/java"));
+        assertThat(without).isEmpty();
+        List<String> inDocs = new ArrayList<>();
+        Matcher row = ROW.matcher(Files.readString(Path.of("../docs/operations.md")));
+        while (row.find()) {
+            inDocs.add(row.group(1));
+        }
+        assertThat(inSource).hasSizeGreaterThan(50);
+        assertThat(inDocs).doesNotHaveDuplicates().isSorted().containsExactlyElementsOf(inSource);
+    }
+}

@@ -17,6 +17,7 @@ import io.vmguard.agent.guard.GuardSettings;
 import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.guard.GuardView;
 import io.vmguard.agent.hook.AgentClient;
+import io.vmguard.agent.hook.HookCalls;
 import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
 import io.vmguard.agent.hook.StopHandler;
@@ -195,8 +196,9 @@ final class AgentDaemon implements AutoCloseable {
         deadman.ifPresent(other -> guard.onNews(other::look));
         this.keepAlive =
                 new KeepAlive(readiness, System.getenv(), new Progress(engine, guard, settings.timeouts(), clock));
+        HookCalls calls = new HookCalls(clock);
         StatusSource status =
-                new StatusSource(config, identity, engine, hypervisor, guard, deadman, times, watchdog, clock);
+                new StatusSource(config, identity, engine, hypervisor, guard, deadman, times, watchdog, calls, clock);
         Upkeep upkeep = new Upkeep(
                 engine,
                 engine,
@@ -210,7 +212,7 @@ final class AgentDaemon implements AutoCloseable {
                 List.of(
                         new UpkeepHandler(upkeep),
                         new StopHandler(new AgentStop(new Parts(), RELEASE_LIMIT, stopped::countDown))),
-                new HookHandler(guard, leases, status, observe, config.hookTimeout()));
+                new HookHandler(guard, leases, status, calls, observe, config.hookTimeout()));
     }
 
     static DeriverSettings deriverSettings(AgentConfig config) {
@@ -303,12 +305,13 @@ final class AgentDaemon implements AutoCloseable {
         }
         watchdog.start();
         LockedMemory.lock()
-                .ifPresent(why -> LOG.info("its memory may be swapped out, which can hold the agent up: {}", why));
+                .ifPresent(
+                        why -> LOG.info("VG-101 its memory may be swapped out, which can hold the agent up: {}", why));
         guard.start();
         deadman.ifPresent(Deadman::start);
         server.start();
         LOG.info(
-                "vmguard {} listens on {}; lease directory {}, mode {}",
+                "VG-100 vmguard {} listens on {}; lease directory {}, mode {}",
                 Version.current(),
                 config.socket(),
                 config.leaseDir(),
@@ -352,7 +355,7 @@ final class AgentDaemon implements AutoCloseable {
         hypervisor.close();
         if (running > 0) {
             LOG.warn(
-                    "stopping with {} leases in use. Start the agent again within {} s of the last renewal to keep them: the deadman "
+                    "VG-102 stopping with {} leases in use. Start the agent again within {} s of the last renewal to keep them: the deadman "
                             + "kills their domains {} s after it, for other hosts may take the leases after {} s",
                     running,
                     engine.timeouts().renewalFailed().toSeconds(),
@@ -364,7 +367,7 @@ final class AgentDaemon implements AutoCloseable {
         lookups.shutdownNow();
         storageLooks.shutdownNow();
         processes.close();
-        LOG.info("stopped");
+        LOG.info("VG-103 stopped");
         keepAlive.close();
         deadman.ifPresent(Deadman::close);
         stopped.countDown();

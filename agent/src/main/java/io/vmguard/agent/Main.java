@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent;
 
+import io.vmguard.agent.cli.DoctorCommand;
 import io.vmguard.agent.cli.ExplainCommand;
 import io.vmguard.agent.cli.HostsCommand;
 import io.vmguard.agent.cli.LeaseCommand;
@@ -13,7 +14,10 @@ import io.vmguard.agent.derive.BoundedLeases;
 import io.vmguard.agent.derive.DomainLeases;
 import io.vmguard.agent.derive.LeaseDeriver;
 import io.vmguard.agent.derive.VolumeResolver;
+import io.vmguard.agent.doctor.Checkup;
+import io.vmguard.agent.doctor.SystemCommands;
 import io.vmguard.agent.identity.linux.LinuxStorage;
+import io.vmguard.lease.device.linux.IoTrial;
 import io.vmguard.lease.device.linux.LinuxClock;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LockspaceMaker;
@@ -86,6 +90,7 @@ public final class Main implements Runnable {
                 new ExplainCommand(System.in, Main::leasesWithoutLibvirt, tools, Path.of("/run/libvirt/qemu")));
         line.addSubcommand(new WhohasCommand(tools, Main::leasesWithoutLibvirt));
         line.addSubcommand(new HostsCommand(tools));
+        line.addSubcommand(new DoctorCommand(tools, doctorKit()));
         line.addSubcommand(LeaseCommand.commandLine(tools));
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setExecutionExceptionHandler((e, command, parsed) -> {
@@ -93,6 +98,20 @@ public final class Main implements Runnable {
             return BUG;
         });
         return line;
+    }
+
+    private static DoctorCommand.Kit doctorKit() {
+        SecureRandom random = new SecureRandom();
+        IoTrial trials = new IoTrial(new LinuxClock(), random);
+        return new DoctorCommand.Kit(
+                new LinuxStorage(),
+                new SystemCommands(),
+                (where, sectorBytes, howLong) -> {
+                    IoTrial.Result result = trials.run(where, sectorBytes, howLong);
+                    return new Checkup.Trial(result.writes(), result.millis(), result.failure());
+                },
+                Main::leasesWithoutLibvirt,
+                random);
     }
 
     private static DomainLeases leasesWithoutLibvirt(AgentConfig config) {

@@ -7,6 +7,7 @@ import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.DomainView;
 import io.vmguard.agent.guard.GuardView;
+import io.vmguard.agent.hook.HookCalls;
 import io.vmguard.agent.hypervisor.ConnectionState;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.status.StatusReport;
@@ -37,6 +38,7 @@ final class StatusSource implements Supplier<StatusReport> {
     private final DomainGuard guard;
     private final FenceTimes times;
     private final Watchdog watchdog;
+    private final HookCalls calls;
     private final Optional<Deadman> deadman;
     private final LeaseClock clock;
     private final long startedNanos;
@@ -50,6 +52,7 @@ final class StatusSource implements Supplier<StatusReport> {
             Optional<Deadman> deadman,
             FenceTimes times,
             Watchdog watchdog,
+            HookCalls calls,
             LeaseClock clock) {
         this.config = config;
         this.identity = identity;
@@ -58,6 +61,7 @@ final class StatusSource implements Supplier<StatusReport> {
         this.guard = guard;
         this.times = times;
         this.watchdog = watchdog;
+        this.calls = calls;
         this.deadman = deadman;
         this.clock = clock;
         this.startedNanos = clock.bootNanos();
@@ -83,6 +87,7 @@ final class StatusSource implements Supplier<StatusReport> {
                 lockspace(view),
                 watchdog(reset),
                 new StatusReport.Libvirt(config.libvirtUri(), libvirt.connected(), libvirt.detail()),
+                new StatusReport.Hook(calls.count(), seconds(calls.lastAgo())),
                 view.hosts().stream().map(StatusSource::host).toList(),
                 domains.domains().stream().map(this::domain).toList(),
                 worstCase(view),

@@ -54,8 +54,9 @@ class LayersTest {
                 "guard              | derive domain fence hypervisor process watchdog lease lease.time HostName",
                 "upkeep             | lease lease.inspect lease.time",
                 "stop               | guard lease",
-                "hook               | derive domain guard status stop upkeep lease",
-                "cli                | config derive domain identity hook status lease lease.inspect lease.time HostName",
+                "doctor             | config derive domain hook identity status",
+                "hook               | derive domain guard status stop upkeep lease lease.time",
+                "cli                | config derive doctor domain identity hook status lease lease.inspect lease.time HostName",
             })
     void eachPackageKnowsOnlyWhatItNeeds(String name, String others) {
         DescribedPredicate<JavaClass> known = Arrays.stream(others == null ? new String[0] : others.split(" "))

@@ -58,6 +58,7 @@ class MainTest {
                 "explain",
                 "whohas",
                 "hosts",
+                "doctor",
                 "lease init",
                 "lease list",
                 "lease show",

@@ -23,7 +23,12 @@ final class AgentOptions {
     private @Nullable Path socket;
 
     AgentConfig config() throws ConfigException {
-        return ConfigLoader.load(config != null ? config : ConfigLoader.DEFAULT_FILE);
+        return ConfigLoader.load(file());
+    }
+
+    /** Which file is meant, whether it is there or not. */
+    Path file() {
+        return config != null ? config : ConfigLoader.DEFAULT_FILE;
     }
 
     /** Needs no configuration if it was given. */

@@ -53,7 +53,8 @@ public final class ConfigLoader {
         return config;
     }
 
-    static AgentConfig defaults() {
+    /** What a file without any key means. */
+    public static AgentConfig defaults() {
         ConfigProblems problems = new ConfigProblems(Path.of("defaults"));
         AgentConfig config = settings(Map.of(), problems);
         try {

@@ -52,6 +52,7 @@ public final class HookHandler extends Handler.Abstract {
     private final DomainGuard guard;
     private final DomainLeases leases;
     private final Supplier<StatusReport> status;
+    private final HookCalls calls;
     private final boolean observe;
     private final Duration answerLimit;
     private final ObjectMapper json = new ObjectMapper();
@@ -61,11 +62,13 @@ public final class HookHandler extends Handler.Abstract {
             DomainGuard guard,
             DomainLeases leases,
             Supplier<StatusReport> status,
+            HookCalls calls,
             boolean observe,
             Duration answerLimit) {
         this.guard = guard;
         this.leases = leases;
         this.status = status;
+        this.calls = calls;
         this.observe = observe;
         this.answerLimit = answerLimit;
     }
@@ -79,7 +82,8 @@ public final class HookHandler extends Handler.Abstract {
             write(response, callback, 200, "application/json", body);
         } else if (path.equals("/v1/hook") && method.equals("POST")) {
             Reply answer = hook(request);
-            boolean letThrough = observe && answer.status() >= 400;
+            boolean letThrough =
+                    observe && answer.status() >= 400 && !answer.line().contains(HookCalls.PROBE_ANSWER);
             reply(request, response, callback, letThrough ? new Reply(200, "granted", answer.line()) : answer);
         } else {
             reply(request, response, callback, Reply.bad(400, "no such request: " + OneLine.of(method + " " + path)));
@@ -100,6 +104,7 @@ public final class HookHandler extends Handler.Abstract {
         if (!known) {
             return Reply.NOTHING;
         }
+        calls.called();
         long length = request.getLength();
         if (length < 0) {
             return Reply.bad(400, "Content-Length is missing");
@@ -118,6 +123,12 @@ public final class HookHandler extends Handler.Abstract {
         String name = query.getValue("domain");
         if (name != null && !name.equals(domain.name()) && !operation.equals("migrate")) {
             return Reply.bad(400, "the domain XML is of " + OneLine.of(domain.name()) + ", not of " + OneLine.of(name));
+        }
+        if (domain.name().startsWith(HookCalls.PROBE_PREFIX)) {
+            return operation.equals("prepare")
+                    ? new Reply(
+                            409, "refused", "vmguard: " + HookCalls.PROBE_ANSWER + ", and nothing is started for it")
+                    : Reply.NOTHING;
         }
         return decide(operation, domain);
     }
@@ -144,7 +155,7 @@ public final class HookHandler extends Handler.Abstract {
     private Reply migrate(DomainSpec domain) {
         String text = "vmguard: " + OneLine.of(domain.name())
                 + ": incoming live migration is not supported by this version; shut it down and start it here. Not started.";
-        LOG.warn("{}{}", observe ? "mode observe, let through: " : "refused: ", text);
+        LOG.warn("VG-205 {}{}", observe ? "mode observe, let through: " : "refused: ", text);
         return observe ? new Reply(200, "granted", text) : new Reply(409, "refused", text);
     }
 

@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * What the agent knows at one moment; the JSON of {@code vmguard status --format json}. Keys are only ever added.
  *
  * @param format version of this shape
+ * @param hook null if the agent is of a version that does not say
  * @param ready whether a start that needs leases could be granted now
  * @param worstCase what comes when if no renewal succeeds from now on, in the order of time
  * @param warnings one sentence each; empty if everything is as it should be
@@ -24,6 +25,7 @@ public record StatusReport(
         LockspaceStatus lockspace,
         Watchdog watchdog,
         Libvirt libvirt,
+        @Nullable Hook hook,
         List<Host> hosts,
         List<Domain> domains,
         List<Deadline> worstCase,
@@ -77,6 +79,14 @@ public record StatusReport(
 
     /** Whether libvirt's events arrive. */
     public record Libvirt(String uri, boolean connected, String detail) {}
+
+    /**
+     * @param calls of libvirt's hook since the agent started
+     * @param lastCallSecondsAgo null if there was none
+     */
+    @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Hook(long calls, @Nullable Double lastCallSecondsAgo) {}
 
     /**
      * @param status free, unknown, live, fail, dead

@@ -9,6 +9,7 @@ import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.GuardSettings;
+import io.vmguard.agent.hook.HookCalls;
 import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
 import io.vmguard.agent.hook.UpkeepHandler;
@@ -140,7 +141,7 @@ class LeaseUpkeepCommandTest {
                 socket,
                 Optional.empty(),
                 List.of(new UpkeepHandler(upkeep)),
-                new HookHandler(guard, TestDomain.BY_NAME, () -> status, false, LIMIT));
+                new HookHandler(guard, TestDomain.BY_NAME, () -> status, new HookCalls(new FakeClock()), false, LIMIT));
         server.start();
         open.add(server);
         open.add(guard);

@@ -170,8 +170,13 @@ class HookServerTest {
     }
 
     private HookServer serve(DomainGuard guard, boolean observe, Duration answerLimit) throws IOException {
-        HookHandler handler =
-                new HookHandler(guard, TestDomain.BY_NAME, () -> SampleReport.of(true), observe, answerLimit);
+        HookHandler handler = new HookHandler(
+                guard,
+                TestDomain.BY_NAME,
+                () -> SampleReport.of(true),
+                new HookCalls(new FakeClock()),
+                observe,
+                answerLimit);
         HookServer server =
                 new HookServer(socket, Optional.empty(), List.of(upkeep(), new StopHandler(stop(guard))), handler);
         server.start();
@@ -687,7 +692,13 @@ class HookServerTest {
                 socket,
                 Optional.empty(),
                 List.of(upkeep()),
-                new HookHandler(guard(false), TestDomain.BY_NAME, () -> SampleReport.of(true), false, ANSWER_LIMIT));
+                new HookHandler(
+                        guard(false),
+                        TestDomain.BY_NAME,
+                        () -> SampleReport.of(true),
+                        new HookCalls(new FakeClock()),
+                        false,
+                        ANSWER_LIMIT));
         assertThatThrownBy(server::start)
                 .isInstanceOf(IOException.class)
                 .hasMessageContaining("cannot listen on " + socket);
@@ -699,7 +710,13 @@ class HookServerTest {
                 socket,
                 Optional.of("no-such-group"),
                 List.of(upkeep()),
-                new HookHandler(guard(false), TestDomain.BY_NAME, () -> SampleReport.of(true), false, ANSWER_LIMIT));
+                new HookHandler(
+                        guard(false),
+                        TestDomain.BY_NAME,
+                        () -> SampleReport.of(true),
+                        new HookCalls(new FakeClock()),
+                        false,
+                        ANSWER_LIMIT));
         open.add(server);
         assertThatThrownBy(server::start).isInstanceOf(IOException.class).hasMessageContaining("no-such-group");
         assertThat(socket).as("nobody listens then").doesNotExist();

@@ -83,6 +83,7 @@ class StatusReportTest {
                 good.lockspace(),
                 new StatusReport.Watchdog(evil, evil, true, 60L, 3.1, ""),
                 good.libvirt(),
+                good.hook(),
                 List.of(new StatusReport.Host(1, 7, evil, evil, evil, true, 3.2, null)),
                 List.of(new StatusReport.Domain(
                         evil,

@@ -38,6 +38,7 @@ public final class SampleReport {
                         List.of()),
                 new StatusReport.Watchdog("wdmd", "armed", true, 60L, 3.1, ""),
                 new StatusReport.Libvirt("qemu:///system", false, "cannot connect"),
+                new StatusReport.Hook(15, 61.5),
                 List.of(
                         new StatusReport.Host(1, 7, "node-a", "0123abcd-4567cdef.node-a", "live", true, 3.2, null),
                         new StatusReport.Host(2, 1, "node-b", "89abcdef-01234567.node-b", "fail", false, 91.0, 49.5)),

@@ -29,8 +29,6 @@ import picocli.CommandLine.Spec;
             "79:it was told to stop for good (vmguard stop), and must not be started again by itself"
         })
 final class AgentCommand implements Callable<Integer> {
-    private static final Logger LOG = LogManager.getLogger(AgentCommand.class);
-
     private static final int CANNOT_RUN = 1;
     /** No code of sysexits.h. The service manager does not start the agent again, and takes it for a success. */
     private static final int STOPPED_FOR_GOOD = 79;
@@ -82,11 +80,16 @@ final class AgentCommand implements Callable<Integer> {
      * good.
      */
     private static void uncaught(Thread thread, Throwable e) {
-        LOG.fatal("VG-901 internal error in {}", thread.getName(), e);
+        log().fatal("VG-901 internal error in {}", thread.getName(), e);
         boolean vital =
                 thread.getName().equals("vmguard-guard") || thread.getName().equals("vmguard-membership");
         if (e instanceof Error || vital) {
             Main.halt();
         }
+    }
+
+    /** Not a constant: every command makes this one to show it in the help, and would load the logging for it. */
+    private static Logger log() {
+        return LogManager.getLogger(AgentCommand.class);
     }
 }

@@ -4,10 +4,7 @@ package io.vmguard.agent;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.deadman.Deadman;
 import io.vmguard.agent.deadman.ListedProcess;
-import io.vmguard.agent.derive.BoundedLeases;
-import io.vmguard.agent.derive.DeriverSettings;
 import io.vmguard.agent.derive.DomainLeases;
-import io.vmguard.agent.derive.LeaseDeriver;
 import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.ActiveDomains;
@@ -24,7 +21,6 @@ import io.vmguard.agent.hook.StopHandler;
 import io.vmguard.agent.hook.UpkeepHandler;
 import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
 import io.vmguard.agent.hypervisor.statusfile.StatusFiles;
-import io.vmguard.agent.identity.linux.LinuxStorage;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.process.linux.LockedMemory;
 import io.vmguard.agent.stop.AgentStop;
@@ -64,7 +60,6 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -93,17 +88,11 @@ final class AgentDaemon implements AutoCloseable {
 
     private static final int LOOKUP_THREADS = 8;
 
-    /** Of a start, with the pools of its volumes asked, before its leases are asked for; less than what the hook waits longer than hook_timeout. */
-    static final Duration STORAGE_LIMIT = Duration.ofSeconds(4);
-
     /** A little less than TimeoutStartSec of the unit. */
     private static final Duration READY_LATEST = Duration.ofSeconds(170);
 
     /** For leases that are being given back when the agent is told to stop. */
     private static final Duration RELEASE_LIMIT = Duration.ofSeconds(10);
-
-    /** Each can be lost to storage that hangs. */
-    static final int STORAGE_THREADS = 16;
 
     private final AgentConfig config;
     private final ReadinessSocket readiness;
@@ -151,12 +140,9 @@ final class AgentDaemon implements AutoCloseable {
         this.processes = LinuxQemuProcesses.start(LinuxQemuProcesses.DEFAULT_PID_DIRECTORY);
         this.hypervisorCalls = threads(HYPERVISOR_THREADS, "vmguard-libvirt-call");
         this.lookups = threads(LOOKUP_THREADS, "vmguard-lookup");
-        this.storageLooks = storageLooks(STORAGE_THREADS);
-        DomainLeases leases = new BoundedLeases(
-                LeaseDeriver.onHost(
-                        new HypervisorVolumes(hypervisor, VOLUME_LIMIT), deriverSettings(config), LinuxStorage::new),
-                storageLooks,
-                STORAGE_LIMIT);
+        this.storageLooks = StorageLooks.threads();
+        DomainLeases leases =
+                StorageLooks.leases(config, new HypervisorVolumes(hypervisor, VOLUME_LIMIT), storageLooks);
         boolean observe = config.mode() == AgentConfig.Mode.OBSERVE;
         this.guard = new DomainGuard(
                 new GuardSettings(
@@ -213,25 +199,6 @@ final class AgentDaemon implements AutoCloseable {
                         new UpkeepHandler(upkeep),
                         new StopHandler(new AgentStop(new Parts(), RELEASE_LIMIT, stopped::countDown))),
                 new HookHandler(guard, leases, status, calls, observe, config.hookTimeout()));
-    }
-
-    static DeriverSettings deriverSettings(AgentConfig config) {
-        return new DeriverSettings(
-                config.storage().identity(),
-                config.storage().domainLease(),
-                config.lockspace(),
-                config.leaseDir().toString());
-    }
-
-    /** Looks at storage: one too many is refused, for those before it hang. */
-    static ThreadPoolExecutor storageLooks(int count) {
-        ThreadPoolExecutor pool =
-                new ThreadPoolExecutor(0, count, 30, TimeUnit.SECONDS, new SynchronousQueue<>(), task -> {
-                    Thread thread = new Thread(task, "vmguard-storage");
-                    thread.setDaemon(true);
-                    return thread;
-                });
-        return pool;
     }
 
     private Deadman deadman(HostIdentity identity, LeaseClock clock) {

@@ -10,9 +10,7 @@ import io.vmguard.agent.cli.StatusCommand;
 import io.vmguard.agent.cli.StopCommand;
 import io.vmguard.agent.cli.WhohasCommand;
 import io.vmguard.agent.config.AgentConfig;
-import io.vmguard.agent.derive.BoundedLeases;
 import io.vmguard.agent.derive.DomainLeases;
-import io.vmguard.agent.derive.LeaseDeriver;
 import io.vmguard.agent.derive.VolumeResolver;
 import io.vmguard.agent.doctor.Checkup;
 import io.vmguard.agent.doctor.SystemCommands;
@@ -25,9 +23,13 @@ import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.time.WrapsThePlatform;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -71,7 +73,7 @@ public final class Main implements Runnable {
         boolean journal = System.getenv("JOURNAL_STREAM") != null;
         System.setProperty("log4j2.configurationFile", journal ? "log4j2-journal.xml" : "log4j2-console.xml");
         System.setProperty("log4j2.disableJmx", "true");
-        System.exit(commandLine().execute(args));
+        System.exit(commandLine(args).execute(args));
     }
 
     /** Ends the process at once, without any of its own code: for a state in which that cannot be trusted. */
@@ -79,19 +81,19 @@ public final class Main implements Runnable {
         Runtime.getRuntime().halt(CommandLine.ExitCode.SOFTWARE);
     }
 
-    /** For tests, too. */
+    /** With all commands. */
     static CommandLine commandLine() {
+        return commandLine(new String[0]);
+    }
+
+    /** With what these arguments need: a command that is not asked for costs time as well, each some milliseconds. */
+    static CommandLine commandLine(String[] args) {
         CommandLine line = new CommandLine(new Main());
-        line.addSubcommand(new AgentCommand());
-        line.addSubcommand(new StatusCommand());
-        line.addSubcommand(new StopCommand());
-        LeaseTools tools = leaseTools();
-        line.addSubcommand(
-                new ExplainCommand(System.in, Main::leasesWithoutLibvirt, tools, Path.of("/run/libvirt/qemu")));
-        line.addSubcommand(new WhohasCommand(tools, Main::leasesWithoutLibvirt));
-        line.addSubcommand(new HostsCommand(tools));
-        line.addSubcommand(new DoctorCommand(tools, doctorKit()));
-        line.addSubcommand(LeaseCommand.commandLine(tools));
+        Map<String, Supplier<Object>> commands = commands(args);
+        if (args.length > 0 && commands.containsKey(args[0])) {
+            commands.keySet().retainAll(Set.of(args[0]));
+        }
+        commands.forEach((name, command) -> line.addSubcommand(name, command.get()));
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setExecutionExceptionHandler((e, command, parsed) -> {
             command.getErr().println("vmguard: internal error: " + e);
@@ -114,13 +116,27 @@ public final class Main implements Runnable {
                 random);
     }
 
+    /** In the order of the help. */
+    private static Map<String, Supplier<Object>> commands(String[] args) {
+        Map<String, Supplier<Object>> commands = new LinkedHashMap<>();
+        commands.put("agent", AgentCommand::new);
+        commands.put("status", StatusCommand::new);
+        commands.put("stop", StopCommand::new);
+        commands.put(
+                "explain",
+                () -> new ExplainCommand(
+                        System.in, Main::leasesWithoutLibvirt, leaseTools(), Path.of("/run/libvirt/qemu")));
+        commands.put("whohas", () -> new WhohasCommand(leaseTools(), Main::leasesWithoutLibvirt));
+        commands.put("hosts", () -> new HostsCommand(leaseTools()));
+        commands.put("doctor", () -> new DoctorCommand(leaseTools(), doctorKit()));
+        commands.put("lease", () -> LeaseCommand.commandLine(leaseTools(), args.length > 1 ? args[1] : ""));
+        return commands;
+    }
+
     private static DomainLeases leasesWithoutLibvirt(AgentConfig config) {
         VolumeResolver volumes = (pool, volume, mode) ->
                 new VolumeResolver.CannotTell("can only be resolved on a host that has the pool, needs libvirt");
-        return new BoundedLeases(
-                LeaseDeriver.onHost(volumes, AgentDaemon.deriverSettings(config), LinuxStorage::new),
-                AgentDaemon.storageLooks(AgentDaemon.STORAGE_THREADS),
-                AgentDaemon.STORAGE_LIMIT);
+        return StorageLooks.leases(config, volumes, StorageLooks.threads());
     }
 
     private static LeaseTools leaseTools() {

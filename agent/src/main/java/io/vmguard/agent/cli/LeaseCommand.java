@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.cli;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -21,15 +25,24 @@ public final class LeaseCommand implements Runnable {
 
     private LeaseCommand() {}
 
-    /** With all its subcommands. */
-    public static CommandLine commandLine(LeaseTools tools) {
+    /**
+     * With its subcommands.
+     *
+     * @param asked only this one, if there is one of that name: the others cost time as well
+     */
+    public static CommandLine commandLine(LeaseTools tools, String asked) {
+        Map<String, Supplier<Object>> commands = new LinkedHashMap<>();
+        commands.put("init", () -> new LeaseInitCommand(tools));
+        commands.put("list", () -> new LeaseListCommand(tools));
+        commands.put("show", () -> new LeaseShowCommand(tools));
+        commands.put("dump", () -> new LeaseDumpCommand(tools));
+        commands.put("gc", () -> new LeaseGcCommand(tools));
+        commands.put("release", () -> new LeaseReleaseCommand(tools));
+        if (commands.containsKey(asked)) {
+            commands.keySet().retainAll(Set.of(asked));
+        }
         CommandLine line = new CommandLine(new LeaseCommand());
-        line.addSubcommand(new LeaseInitCommand(tools));
-        line.addSubcommand(new LeaseListCommand(tools));
-        line.addSubcommand(new LeaseShowCommand(tools));
-        line.addSubcommand(new LeaseDumpCommand(tools));
-        line.addSubcommand(new LeaseGcCommand(tools));
-        line.addSubcommand(new LeaseReleaseCommand(tools));
+        commands.forEach((name, command) -> line.addSubcommand(name, command.get()));
         return line;
     }
 

@@ -47,7 +47,7 @@ final class TestTools {
         line.addSubcommand(new ExplainCommand(
                 InputStream.nullInputStream(), unused -> byName, tools, socket.resolveSibling("status")));
         line.addSubcommand(new HostsCommand(tools));
-        line.addSubcommand(LeaseCommand.commandLine(tools));
+        line.addSubcommand(LeaseCommand.commandLine(tools, ""));
         return line.setOut(new PrintWriter(out))
                 .setErr(new PrintWriter(err, true))
                 .setCaseInsensitiveEnumValuesAllowed(true)

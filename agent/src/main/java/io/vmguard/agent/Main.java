@@ -73,6 +73,10 @@ public final class Main implements Runnable {
         boolean journal = System.getenv("JOURNAL_STREAM") != null;
         System.setProperty("log4j2.configurationFile", journal ? "log4j2-journal.xml" : "log4j2-console.xml");
         System.setProperty("log4j2.disableJmx", "true");
+        // picocli would load all of java.time and java.sql for each command; no option of ours is of such a type.
+        System.setProperty("picocli.converters.excludes", "java.time.*,java.sql.*");
+        // And look for Groovy in every jar.
+        System.setProperty("picocli.disable.closures", "true");
         System.exit(commandLine(args).execute(args));
     }
 

@@ -13,6 +13,7 @@ import io.vmguard.agent.doctor.DoctorReport;
 import io.vmguard.agent.doctor.Finding;
 import io.vmguard.agent.hook.AgentClient;
 import io.vmguard.agent.identity.StorageFacts;
+import io.vmguard.agent.status.StatusReport;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.inspect.LeaseInspector;
 import java.io.IOException;
@@ -118,7 +119,7 @@ public final class DoctorCommand implements Callable<Integer> {
         return new Checkup.Sources(
                 kit.facts(),
                 kit.commands(),
-                () -> StatusCommand.parse(new AgentClient(socket(), AGENT_LIMIT).get("/v1/status")),
+                () -> StatusReport.parse(new AgentClient(socket(), AGENT_LIMIT).get("/v1/status")),
                 this::peersNow,
                 domain -> kit.leases().apply(configOrDefaults()).derive(domain),
                 kit.trials(),

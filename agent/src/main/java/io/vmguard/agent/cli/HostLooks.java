@@ -31,7 +31,7 @@ record HostLooks(String seen, List<StatusReport.Host> hosts) {
     /** The agent's table, if it runs and is a member of this very lockspace. */
     static Optional<HostLooks> ofAgent(DirectoryOptions.Place place) {
         try {
-            StatusReport report = StatusCommand.parse(new AgentClient(place.socket(), AGENT_LIMIT).get("/v1/status"));
+            StatusReport report = StatusReport.parse(new AgentClient(place.socket(), AGENT_LIMIT).get("/v1/status"));
             boolean same = report.lockspace().name().equals(place.lockspace())
                     && report.lockspace().dir().equals(place.dir().toString())
                     && report.lockspace().hostId() != null;

@@ -10,9 +10,12 @@ import picocli.CommandLine.Option;
 
 /** How a result is printed: a mixin of commands. */
 final class OutputOption {
-    // Non-ASCII is escaped so that the bytes are right in every locale of the caller.
-    private static final JsonMapper JSON =
-            JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
+    /** Made by the first who wants JSON: it takes a tenth of a second, and most want text. */
+    private static final class Json {
+        // Non-ASCII is escaped so that the bytes are right in every locale of the caller.
+        private static final JsonMapper MAPPER =
+                JsonMapper.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
+    }
 
     /** Only the text may change from version to version; keys of JSON are added, never taken away. */
     enum Format {
@@ -36,13 +39,13 @@ final class OutputOption {
 
     /** A record as part of a document; null gives JSON's null. */
     static JsonNode tree(@Nullable Object part) {
-        return JSON.valueToTree(part);
+        return Json.MAPPER.valueToTree(part);
     }
 
     /** One document on one line. */
     static String json(Object document) {
         try {
-            return JSON.writeValueAsString(document) + "\n";
+            return Json.MAPPER.writeValueAsString(document) + "\n";
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("records of plain values are always writable", e);
         }

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.cli;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.hook.AgentClient;
 import io.vmguard.agent.status.StatusReport;
@@ -72,7 +68,7 @@ public final class StatusCommand implements Callable<Integer> {
         StatusReport report;
         try {
             body = new AgentClient(path, limit).get("/v1/status");
-            report = parse(body);
+            report = StatusReport.parse(body);
         } catch (IOException e) {
             err.println("vmguard: the agent does not answer on " + path + ": " + e.getMessage()
                     + ". Is it running? systemctl status vmguard");
@@ -85,25 +81,5 @@ public final class StatusCommand implements Callable<Integer> {
         }
         out.flush();
         return report.ready() ? 0 : NOT_READY;
-    }
-
-    static StatusReport parse(String body) throws IOException {
-        ObjectMapper json = new ObjectMapper().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
-        JsonNode document;
-        try {
-            document = json.readTree(body);
-            boolean whole = document.path("agent").isObject()
-                    && document.path("lockspace").isObject()
-                    && document.path("libvirt").isObject()
-                    && document.path("hosts").isArray()
-                    && document.path("domains").isArray()
-                    && document.path("warnings").isArray();
-            if (whole) {
-                return json.treeToValue(document, StatusReport.class);
-            }
-        } catch (JsonProcessingException e) {
-            throw new IOException("the answer is not a status", e);
-        }
-        throw new IOException("the answer is not a status");
     }
 }

@@ -4,7 +4,10 @@ package io.vmguard.agent.status;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import java.io.IOException;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +35,25 @@ public record StatusReport(
         List<String> warnings) {
     /** Version of this shape. */
     public static final int FORMAT = 1;
+
+    /**
+     * What an agent has answered, also one of another version.
+     *
+     * @throws IOException if it is no status
+     */
+    public static StatusReport parse(String json) throws IOException {
+        StatusReport report;
+        try {
+            report = RecordReader.read(json, StatusReport.class);
+        } catch (IOException e) {
+            throw new IOException("the answer is not a status", e);
+        }
+        if (Stream.of(report.agent, report.lockspace, report.watchdog, report.libvirt)
+                .anyMatch(Objects::isNull)) {
+            throw new IOException("the answer is not a status");
+        }
+        return report;
+    }
 
     /** @param refused starts refused since it started; in mode observe: that would have been */
     @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)

@@ -2,8 +2,8 @@
 package io.vmguard.agent.status;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.vmguard.agent.testing.SampleReport;
@@ -14,6 +14,8 @@ import java.io.StringWriter;
 import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The shape that other programs read, laid down in {@code status/report.json}, and its form for people. */
 class StatusReportTest {
@@ -29,8 +31,55 @@ class StatusReportTest {
         ObjectNode later = golden();
         later.put("new_key", "x");
         ((ObjectNode) later.get("agent")).put("new_key", "x");
-        ObjectMapper reader = new ObjectMapper().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
-        assertThat(reader.treeToValue(later, StatusReport.class)).isEqualTo(SampleReport.of(true));
+        ((ObjectNode) later.get("agent")).putArray("new_list").addObject().put("x", 1);
+        assertThat(StatusReport.parse(later.toString())).isEqualTo(SampleReport.of(true));
+    }
+
+    @Test
+    void whatIsNotThereIsReadAsThat() throws IOException {
+        assertThat(StatusReport.parse(json.valueToTree(SampleReport.of(false)).toString()))
+                .isEqualTo(SampleReport.of(false));
+        ObjectNode earlier = golden();
+        earlier.remove(List.of("hosts", "worst_case"));
+        ((ObjectNode) earlier.get("agent")).remove(List.of("granted", "node"));
+        StatusReport read = StatusReport.parse(earlier.toString());
+        assertThat(read.hosts()).isEmpty();
+        assertThat(read.agent().granted()).isZero();
+        assertThat(read.agent().node()).isNull();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            quoteCharacter = '`',
+            value = {
+                "/, format, `\"1\"`",
+                "/, ready, 1",
+                "/, hosts, {}",
+                "/, hosts, `[null]`",
+                "/, warnings, `[1]`",
+                "/, warnings, `\"x\"`",
+                "/, agent, `[]`",
+                "/agent, version, 1",
+                "/agent, version, `[]`",
+                "/agent, pid, `\"x\"`",
+                "/agent, pid, 99999999999999999999",
+                "/lockspace, renewed_seconds_ago, true"
+            })
+    void valueOfAnotherKindMakesItNoStatus(String where, String key, String value) throws IOException {
+        ObjectNode report = golden();
+        ((ObjectNode) (where.equals("/") ? report : report.at(where))).set(key, json.readTree(value));
+        assertThatThrownBy(() -> StatusReport.parse(report.toString()))
+                .isInstanceOf(IOException.class)
+                .hasMessage("the answer is not a status");
+    }
+
+    @Test
+    void whatIsCutOffIsNoStatus() throws IOException {
+        String whole = golden().toString();
+        for (int length = 0; length < whole.length(); length++) {
+            String part = whole.substring(0, length);
+            assertThatThrownBy(() -> StatusReport.parse(part)).isInstanceOf(IOException.class);
+        }
     }
 
     @Test

@@ -2,6 +2,7 @@
 package io.vmguard.agent.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -16,6 +17,9 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
@@ -141,6 +145,19 @@ class ExplainCommandTest {
     void aHugeInputIsRefusedQuickly() {
         assertThat(run(" ".repeat(5 * 1024 * 1024))).isEqualTo(2);
         assertThat(err.toString()).isEqualTo("vmguard: -:1:4194305: it is larger than 4 MiB\n");
+    }
+
+    @Test
+    void aThousandFilesAreExplainedInOneCallInFiveSeconds() throws Exception {
+        List<String> arguments = new ArrayList<>(List.of("--format=json"));
+        for (int i = 0; i < 1000; i++) {
+            arguments.add(Files.writeString(dir.resolve(i + ".xml"), ONE_RBD_DISK.replace("vm1", "vm" + i))
+                    .toString());
+        }
+        assertTimeout(
+                Duration.ofSeconds(5),
+                () -> assertThat(run("", arguments.toArray(String[]::new))).isZero());
+        assertThat(out.toString().lines()).hasSize(1000);
     }
 
     @Test

@@ -65,6 +65,26 @@ class LinuxStorageTest {
                         straight.keys().stream().map(LeaseKey::resource).toList());
     }
 
+    /** What is no UTF-8 cannot stand in XML, but links lead there. */
+    @Test
+    void aFileWhoseNameIsNoTextHasOneIdentityByAllLinksToIt() throws Exception {
+        Process shell = new ProcessBuilder(
+                        "sh",
+                        "-c",
+                        "name=$(printf 'b\\377d'); echo text >\"$name\"; ln -s \"$name\" one; ln -s ./one two")
+                .directory(dir.toFile())
+                .start();
+        assertThat(shell.waitFor()).isZero();
+        StorageIdentifier identifier =
+                new StorageIdentifier(new IdentityRules(false, false, CephClusters.NONE), storage);
+        Identity.Known one = (Identity.Known) identifier.identify(new DiskSource.File(dir + "/one"));
+        Identity.Known two = (Identity.Known) identifier.identify(new DiskSource.File(dir + "/two"));
+        assertThat(one.note()).isPresent();
+        assertThat(one.keys().stream().map(LeaseKey::resource))
+                .containsAnyElementsOf(
+                        two.keys().stream().map(LeaseKey::resource).toList());
+    }
+
     private Node node(String name) {
         return storage.node(dir.resolve(name).toString());
     }

@@ -7,8 +7,10 @@ import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.NetworkHost;
 import io.vmguard.agent.testing.RecordedHost;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -135,6 +137,73 @@ class TwoNamesTest {
                 31 22 0:70 / /new rw - gpfs gpfs0 rw
                 """);
         assertOneDisk(host, "/old/vm.img", "/new/vm.img");
+    }
+
+    /** File systems of a cluster: a path of one, on any device name, with any word for its lock table. */
+    @ParameterizedTest
+    @CsvSource({"gfs2, locktable=hacluster:vms", "ocfs2, _netdev"})
+    void aClusterFileSystemIsKnownByItsUuid(String type, String option) {
+        RecordedHost one = mounts("""
+                22 1 8:1 / / rw - ext4 /dev/sda1 rw
+                30 22 8:17 / /mnt/vms rw - %s /dev/sdb1 rw,%s
+                """.formatted(type, option));
+        RecordedHost other = new RecordedHost().and("""
+                == /run/udev/data/b253:7
+                E:ID_FS_UUID=66666666-2222-4333-8444-555555555555
+                == /proc/self/mountinfo
+                22 1 8:1 / / rw - ext4 /dev/sda1 rw
+                30 22 253:7 / /data rw - %s /dev/mapper/mpathb rw
+                """.formatted(type));
+        assertThat(first(one, "/mnt/vms/a/vm.img")).isEqualTo("fs:66666666-2222-4333-8444-555555555555/a/vm.img");
+        assertThat(first(other, "/data/a/vm.img")).isEqualTo(first(one, "/mnt/vms/a/vm.img"));
+    }
+
+    /** The words by which a mount names its cluster are those of a network disk. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "ceph mon1:6789:/vms | cephfs:vms/vm.img",
+                "ceph mon2:6789,mon3:6789:/vms | cephfs:" + CLUSTER_B + "/vms/vm.img",
+                "ceph admin@" + CLUSTER_B + ".cephfs=/vms | cephfs:" + CLUSTER_B + "/vms/vm.img",
+                "ceph admin@" + CLUSTER_A + ".cephfs=/vms | cephfs:vms/vm.img",
+                "ceph 10.9.9.9:/vms | cephfs:vms/vm.img cephfs:" + CLUSTER_B + "/vms/vm.img"
+            })
+    void clustersOfCephFsAreToldApart(String mount, String identities) {
+        RecordedHost host =
+                mounts("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 0:50 / /mnt/ceph rw - " + mount + " rw\n");
+        assertThat(known(TWO_CLUSTERS, host, new DiskSource.File("/mnt/ceph/vm.img"))
+                        .keys())
+                .extracting(LeaseKey::identity)
+                .filteredOn(name -> name.startsWith("cephfs:"))
+                .containsExactly(identities.split(" "));
+    }
+
+    @Test
+    void cephFuseIsInTheClusterOfItsOptions() {
+        RecordedHost host = mounts("""
+                22 1 8:1 / / rw - ext4 /dev/sda1 rw
+                30 22 0:50 / /mnt/ceph rw - fuse.ceph-fuse ceph-fuse rw
+                """).and("""
+                == /proc/4713/cmdline
+                ceph-fuse\u2400-m\u2400mon2:6789\u2400/mnt/ceph\u2400
+                """);
+        assertThat(first(TWO_CLUSTERS, host, "/mnt/ceph/vm.img")).isEqualTo("cephfs:" + CLUSTER_B + "/vm.img");
+    }
+
+    /** What a newer libvirt can attach is named by all that is said of it, and explain says so. */
+    @Test
+    void kindsThatAreNotKnownYetAreNamedAndReported() {
+        RecordedHost host = new RecordedHost();
+        for (DiskSource source : List.of(
+                new DiskSource.Network("quantum", "a/b", List.of(), null),
+                new DiskSource.Unknown("fabric", new TreeMap<>(Map.of("array", "A", "lun", "1"))))) {
+            assertThat(known(PLAIN, host, source).note())
+                    .hasValueSatisfying(note -> assertThat(note).contains("is not known to this version of vmguard"));
+        }
+        assertThat(known(PLAIN, host, new DiskSource.Network("sheepdog", "vdi", List.of(), null))
+                        .note())
+                .isEmpty();
     }
 
     // ---- a host that is an NFS server
@@ -343,7 +412,11 @@ class TwoNamesTest {
     }
 
     private static String first(RecordedHost host, String path) {
-        return known(PLAIN, host, new DiskSource.File(path)).keys().get(0).identity();
+        return first(PLAIN, host, path);
+    }
+
+    private static String first(IdentityRules rules, RecordedHost host, String path) {
+        return known(rules, host, new DiskSource.File(path)).keys().get(0).identity();
     }
 
     private static Identity.Known known(IdentityRules rules, RecordedHost host, DiskSource source) {

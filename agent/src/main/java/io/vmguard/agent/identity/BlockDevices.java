@@ -116,18 +116,24 @@ final class BlockDevices {
 
     /** A partition is its own; who uses the device as a whole uses all of its partitions. */
     private static Finding part(Finding whole, String part) {
-        if (!(whole instanceof Keys keys)) {
-            return whole;
+        if (whole instanceof Keys keys) {
+            return new Keys(part(keys.keys(), part), keys.note());
         }
+        return whole instanceof Unidentified unknown
+                ? new Unidentified(unknown.reason(), part(unknown.here(), part))
+                : whole;
+    }
+
+    private static List<LeaseKey> part(List<LeaseKey> whole, String part) {
         List<LeaseKey> all = new ArrayList<>();
-        for (LeaseKey key : keys.keys()) {
+        for (LeaseKey key : whole) {
             if (key.role() != Role.WHOLE) {
                 all.add(LeaseKey.of("part", key.identity() + " partition " + part)
                         .as(key.role()));
             }
         }
-        keys.keys().forEach(key -> all.add(key.as(Role.WHOLE)));
-        return new Keys(all, keys.note());
+        whole.forEach(key -> all.add(key.as(Role.WHOLE)));
+        return all;
     }
 
     /** A device-mapper device; its UUID says what made it. */
@@ -226,10 +232,16 @@ final class BlockDevices {
     private Finding plain(String number, String sys, String name) {
         List<LeaseKey> names = names(number, sys);
         if (names.isEmpty()) {
-            return new Unidentified(name + " has no world-wide name and no serial number that this host knows");
+            return new Unidentified(
+                    name + " has no world-wide name and no serial number that this host knows", List.of(nodeKey(name)));
         }
         return Keys.of(names.get(0).as(Role.IDENTITY))
                 .and(names.stream().skip(1).map(key -> key.as(Role.ALIAS)).toList());
+    }
+
+    /** Of this host alone. */
+    private static LeaseKey nodeKey(String name) {
+        return LeaseKey.ofPath("block", "/dev/" + name, Role.ALIAS);
     }
 
     /** Every name of a device that is not mapped from others; the strongest first. */

@@ -31,6 +31,8 @@ final class FileSystems {
     private static final Pattern CEPH_BY_FSID = Pattern.compile("[^@/]*@([0-9a-fA-F-]{36})\\.[^=/]*=(/.*)");
 
     private static final Pattern CEPH_BY_MONITORS = Pattern.compile("([^/]+):(/.*)");
+    private static final Pattern CEPH_MOUNT_POINT =
+            Pattern.compile("^[ \\t]*client[ _]mountpoint[ \\t]*=[ \\t]*(/\\S*)", Pattern.MULTILINE);
     private static final Pattern NFS_SOURCE = Pattern.compile("(\\[[^\\]]+\\]|[^:/]+):(.*)", Pattern.DOTALL);
     private static final Pattern GLUSTER_SOURCE = Pattern.compile("(?:\\[[^\\]]+\\]|[^:/]+):/?(.+)", Pattern.DOTALL);
     private static final Pattern CIFS_SOURCE = Pattern.compile("//([^/]+)/(.+)", Pattern.DOTALL);
@@ -189,8 +191,13 @@ final class FileSystems {
                         || points.contains(new PathWalk(facts).to(word).real()));
     }
 
-    private static String cephFuseRoot(List<String> words) {
-        return after(words, "-r", "--client_mountpoint", "--client-mountpoint").orElse("/");
+    private String cephFuseRoot(List<String> words) {
+        return after(words, "-r", "--client_mountpoint", "--client-mountpoint")
+                .or(() -> facts.text(after(words, "-c", "--conf").orElse("/etc/ceph/ceph.conf"))
+                        .map(CEPH_MOUNT_POINT::matcher)
+                        .filter(Matcher::find)
+                        .map(found -> found.group(1)))
+                .orElse("/");
     }
 
     private static List<String> cephFuseWords(List<String> words) {

@@ -32,6 +32,18 @@ sealed interface Finding {
     /** Whatever it is, nobody can write it. */
     record ReadOnly(String reason) implements Finding {}
 
-    /** This host has no name for it that another host would have too. */
-    record Unidentified(String reason) implements Finding {}
+    /**
+     * This host has no name for it that another host would have too.
+     *
+     * @param here leases of this host alone, which all that is on one device has in common
+     */
+    record Unidentified(String reason, List<LeaseKey> here) implements Finding {
+        public Unidentified {
+            here = List.copyOf(here);
+        }
+
+        Unidentified(String reason) {
+            this(reason, List.of());
+        }
+    }
 }

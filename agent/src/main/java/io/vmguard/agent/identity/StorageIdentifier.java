@@ -62,11 +62,11 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
         if (finding instanceof Keys keys) {
             return new Known(keys.keys(), keys.note(), Optional.empty());
         }
-        String reason = finding instanceof Unidentified unidentified ? unidentified.reason() : "it is read-only";
-        String identity = "scsi:" + address;
+        Unidentified what = finding instanceof Unidentified unknown ? unknown : new Unidentified("it is read-only");
+        Keys keys = Keys.of(LeaseKey.of("scsi", "scsi:" + address)).and(what.here());
         return rules.refuseUnidentified()
-                ? new Refused(reason + ", and on_unidentified is refuse")
-                : new Known(List.of(LeaseKey.of("scsi", identity)), Optional.of(byPath(reason)), Optional.empty());
+                ? new Refused(what.reason() + ", and on_unidentified is refuse")
+                : new Known(keys.keys(), Optional.of(byPath(what.reason())), Optional.empty());
     }
 
     @Override
@@ -141,7 +141,7 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
             return new Known(List.of(written), Optional.empty(), Optional.empty());
         }
         if (!path.startsWith("/")) {
-            return unidentified(written, List.of(), "its path is not absolute");
+            return unidentified(written, List.of(), new Unidentified("its path is not absolute"));
         }
         Place place = walk.to(path);
         if (place.node().kind() == Kind.FAILED) {
@@ -152,7 +152,7 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
             return new Unneeded(readOnly.reason());
         }
         if (finding instanceof Unidentified unidentified) {
-            return unidentified(written, hereBy(facts, place), unidentified.reason());
+            return unidentified(written, hereBy(facts, place), unidentified);
         }
         Keys keys = (Keys) finding;
         if (!place.reason().isEmpty()) {
@@ -170,17 +170,19 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
     }
 
     /** @param others paths that lead to it too */
-    private Identity unidentified(LeaseKey written, List<String> others, String reason) {
+    private Identity unidentified(LeaseKey written, List<String> others, Unidentified what) {
         if (rules.refuseUnidentified()) {
-            return new Refused(reason + ", and on_unidentified is refuse");
+            return new Refused(what.reason() + ", and on_unidentified is refuse");
         }
         int colon = written.identity().indexOf(':');
         String kind = written.identity().substring(0, colon);
         Keys keys = Keys.of(written)
                 .and(others.stream()
                         .map(path -> LeaseKey.ofPath(kind, path, Role.ALIAS))
-                        .toList());
-        return known(keys, Optional.of(byPath(reason)), written.identity().substring(colon + 1));
+                        .toList())
+                .and(what.here());
+        return known(
+                keys, Optional.of(byPath(what.reason())), written.identity().substring(colon + 1));
     }
 
     /**
@@ -238,6 +240,7 @@ public final class StorageIdentifier implements DiskSource.Cases<Identity> {
                         .and(hereBy(host, place).stream()
                                 .map(by -> LeaseKey.ofPath("file", by, Role.ALIAS))
                                 .toList())
+                        .and(unidentified.here())
                 : finding;
     }
 

@@ -189,6 +189,8 @@ class TwoNamesTest {
                 ceph-fuse\u2400-m\u2400mon2:6789\u2400/mnt/ceph\u2400
                 """);
         assertThat(first(TWO_CLUSTERS, host, "/mnt/ceph/vm.img")).isEqualTo("cephfs:" + CLUSTER_B + "/vm.img");
+        host.and("== /etc/ceph/ceph.conf\n[client]\n  client mountpoint = /vms\n");
+        assertThat(first(TWO_CLUSTERS, host, "/mnt/ceph/vm.img")).isEqualTo("cephfs:" + CLUSTER_B + "/vms/vm.img");
     }
 
     /** What a newer libvirt can attach is named by all that is said of it, and explain says so. */
@@ -368,6 +370,54 @@ class TwoNamesTest {
         assertOneDisk(host, "/dev/mapper/both", "/dev/dm-3");
         assertThat(known(PLAIN, host, new DiskSource.Block("/dev/mapper/both")).note())
                 .isPresent();
+    }
+
+    /** Of a device without a name of its own, too: on this host, what is on it excludes who has all of it. */
+    @ParameterizedTest
+    @CsvSource({
+        "/dev/vdc, /dev/disk/by-path/x, true",
+        "/dev/vdc, /dev/vdc1, true",
+        "/dev/vdc, /dev/mapper/crypt, true",
+        "/dev/vdc1, /dev/mapper/vdc1, true",
+        "/dev/vdc1, /dev/vdc2, false"
+    })
+    void layersOfADeviceWithoutANameAreThatDevice(String one, String other, boolean excluded) {
+        RecordedHost host = new RecordedHost().and("""
+                == link /dev/disk/by-path/x -> ../../vdc
+                == block /dev/vdc 254:32
+                == /sys/dev/block/254:32/uevent
+                DEVNAME=vdc
+                DEVTYPE=disk
+                == /sys/class/block/vdc/dev
+                254:32
+                == block /dev/vdc1 254:33
+                == /sys/dev/block/254:33/uevent
+                DEVNAME=vdc1
+                DEVTYPE=partition
+                PARTN=1
+                == /sys/dev/block/254:33/../dev
+                254:32
+                == block /dev/vdc2 254:34
+                == /sys/dev/block/254:34/uevent
+                DEVNAME=vdc2
+                DEVTYPE=partition
+                PARTN=2
+                == /sys/dev/block/254:34/../dev
+                254:32
+                """);
+        map(host, 7, "crypt", "CRYPT-LUKS2-0123456789abcdef0123456789abcdef-x", "vdc");
+        map(host, 8, "vdc1", "part1-mystery", "vdc");
+        Identity.Known first = known(PLAIN, host, new DiskSource.Block(one));
+        Identity.Known second = known(PLAIN, host, new DiskSource.Block(other));
+        assertThat(first.note()).isPresent();
+        assertThat(excludes(first, second)).isEqualTo(excluded);
+    }
+
+    private static boolean excludes(Identity.Known one, Identity.Known other) {
+        return one.keys().stream()
+                .anyMatch(mine -> other.keys().stream()
+                        .anyMatch(theirs -> mine.resource().equals(theirs.resource())
+                                && (mine.role() != LeaseKey.Role.WHOLE || theirs.role() != LeaseKey.Role.WHOLE)));
     }
 
     private static void map(RecordedHost host, int minor, String name, String uuid, String... below) {

@@ -21,6 +21,7 @@ import io.vmguard.agent.hook.StopHandler;
 import io.vmguard.agent.hook.UpkeepHandler;
 import io.vmguard.agent.hypervisor.libvirt.LibvirtHypervisor;
 import io.vmguard.agent.hypervisor.statusfile.StatusFiles;
+import io.vmguard.agent.process.linux.LinuxImageFiles;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.process.linux.LockedMemory;
 import io.vmguard.agent.stop.AgentStop;
@@ -88,6 +89,9 @@ final class AgentDaemon implements AutoCloseable {
 
     private static final int LOOKUP_THREADS = 8;
 
+    /** For changes of running domains; each look takes some milliseconds, and with hanging storage a few seconds at most. */
+    private static final int IMAGE_THREADS = 4;
+
     /** A little less than TimeoutStartSec of the unit. */
     private static final Duration READY_LATEST = Duration.ofSeconds(170);
 
@@ -102,6 +106,8 @@ final class AgentDaemon implements AutoCloseable {
     private final ThreadPoolExecutor hypervisorCalls;
     private final ThreadPoolExecutor lookups;
     private final ThreadPoolExecutor storageLooks;
+    private final LinuxImageFiles imageFiles;
+    private final ThreadPoolExecutor imageLooks;
     private final LeaseWatchdog watchdog;
     private final DomainGuard guard;
     private final StatusFiles statusFiles;
@@ -141,6 +147,8 @@ final class AgentDaemon implements AutoCloseable {
         this.hypervisorCalls = threads(HYPERVISOR_THREADS, "vmguard-libvirt-call");
         this.lookups = threads(LOOKUP_THREADS, "vmguard-lookup");
         this.storageLooks = StorageLooks.threads();
+        this.imageFiles = new LinuxImageFiles();
+        this.imageLooks = threads(IMAGE_THREADS, "vmguard-images");
         DomainLeases leases =
                 StorageLooks.leases(config, new HypervisorVolumes(hypervisor, VOLUME_LIMIT), storageLooks);
         boolean observe = config.mode() == AgentConfig.Mode.OBSERVE;
@@ -156,7 +164,7 @@ final class AgentDaemon implements AutoCloseable {
                 engine,
                 hypervisor,
                 processes,
-                new ActiveDomains(hypervisor, leases, clock),
+                new ActiveDomains(hypervisor, leases, clock, imageFiles, imageLooks),
                 watchdog,
                 clock,
                 hypervisorCalls,
@@ -333,6 +341,8 @@ final class AgentDaemon implements AutoCloseable {
         hypervisorCalls.shutdownNow();
         lookups.shutdownNow();
         storageLooks.shutdownNow();
+        imageLooks.shutdownNow();
+        imageFiles.close();
         processes.close();
         LOG.info("VG-103 stopped");
         keepAlive.close();

@@ -12,6 +12,7 @@ package io.vmguard.agent.domain;
  * @param source where its blocks are
  * @param optional libvirt may start the domain without this medium ({@code startupPolicy})
  * @param chain its other images
+ * @param alias libvirt's name of the device in a running domain; empty in others
  */
 public record DiskSpec(
         String target,
@@ -21,7 +22,8 @@ public record DiskSpec(
         boolean discardsWrites,
         DiskSource source,
         boolean optional,
-        ImageChain chain) {
+        ImageChain chain,
+        String alias) {
 
     /** A disk of which nothing is known but its source. */
     public DiskSpec(
@@ -31,6 +33,6 @@ public record DiskSpec(
             boolean shareable,
             boolean discardsWrites,
             DiskSource source) {
-        this(target, device, readOnly, shareable, discardsWrites, source, false, ImageChain.NONE);
+        this(target, device, readOnly, shareable, discardsWrites, source, false, ImageChain.NONE, "");
     }
 }

@@ -16,6 +16,7 @@ final class DiskXml {
     private @Nullable String target;
     private @Nullable DiskSource source;
     private String format = "";
+    private String alias = "";
     private boolean ended;
     private boolean optional;
     private boolean readOnly;
@@ -46,6 +47,7 @@ final class DiskXml {
                 }
                 case "mirror" -> written.addAll(ImageXml.read(cursor).images());
                 case "target" -> target = target == null ? cursor.attribute("dev") : target;
+                case "alias" -> alias = cursor.attribute("name", "");
                 case "readonly" -> readOnly = true;
                 case "shareable" -> shareable = true;
                 case "transient" -> discardsWrites = true;
@@ -62,7 +64,8 @@ final class DiskXml {
                 discardsWrites,
                 source == null ? new DiskSource.Empty() : source,
                 optional,
-                new ImageChain(format, backing, ended, written));
+                new ImageChain(format, backing, ended, written),
+                alias);
     }
 
     private DiskSource source() throws DomainXmlException {

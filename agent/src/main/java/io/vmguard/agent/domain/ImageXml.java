@@ -12,6 +12,7 @@ final class ImageXml {
     private final List<ImageSpec> below = new ArrayList<>();
     private final List<ImageSpec> dataFiles = new ArrayList<>();
     private String format;
+    private String index = "";
     private boolean ended;
     private @Nullable DiskSource source;
 
@@ -34,7 +35,12 @@ final class ImageXml {
         while (cursor.nextChild(own)) {
             switch (cursor.name()) {
                 case "format" -> format = cursor.attribute("type", format);
-                case "source" -> source = source == null ? SourceXml.read(cursor, type, dataFiles) : source;
+                case "source" -> {
+                    if (source == null) {
+                        index = cursor.attribute("index", "");
+                        source = SourceXml.read(cursor, type, dataFiles);
+                    }
+                }
                 case "backingStore" -> {
                     ImageXml next = read(cursor);
                     below.addAll(next.images());
@@ -54,7 +60,7 @@ final class ImageXml {
     List<ImageSpec> images() {
         List<ImageSpec> images = new ArrayList<>();
         if (source != null) {
-            images.add(new ImageSpec(source, format));
+            images.add(new ImageSpec(source, format, index));
         }
         images.addAll(dataFiles);
         images.addAll(below);

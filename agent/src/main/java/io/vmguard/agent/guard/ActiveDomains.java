@@ -11,6 +11,9 @@ import io.vmguard.agent.domain.OnLockFailure;
 import io.vmguard.agent.hypervisor.ActiveDomain;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.ListResult;
+import io.vmguard.agent.process.FileKey;
+import io.vmguard.agent.process.GuardedProcess;
+import io.vmguard.agent.process.ImageFiles;
 import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -19,7 +22,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.Executor;
 
 /**
  * Lists the active domains and derives their leases. Blocks within limits; not for the guard's thread, and one list at a time.
@@ -37,16 +42,41 @@ public final class ActiveDomains {
     private final Hypervisor hypervisor;
     private final DomainLeases leases;
     private final LeaseClock clock;
+    private final ImageFiles images;
+    private final Executor threads;
 
     /** Those of the latest list whose leases are known. */
     private volatile Map<UUID, Derived> before = Map.of();
 
     private record Derived(ListedDomain domain, long atNanos) {}
 
-    public ActiveDomains(Hypervisor hypervisor, DomainLeases leases, LeaseClock clock) {
+    /**
+     * @param images which files of this host the disks are
+     * @param threads run looks at one domain, beside the lists; each takes a few seconds at most
+     */
+    public ActiveDomains(
+            Hypervisor hypervisor, DomainLeases leases, LeaseClock clock, ImageFiles images, Executor threads) {
         this.hypervisor = hypervisor;
         this.leases = leases;
         this.clock = clock;
+        this.images = images;
+        this.threads = threads;
+    }
+
+    /** Where {@link #look} and {@link #openBy} may be called. */
+    Executor threads() {
+        return threads;
+    }
+
+    /** What a live domain calls for that libvirt's status file shows. Asks nothing of libvirt but where volumes are. */
+    LiveDomain look(DomainSpec domain, long begunNanos) {
+        return new LiveDomain(
+                domain.name(), leases.derive(domain), LiveDisks.of(domain, images, hypervisor), begunNanos);
+    }
+
+    /** See {@link ImageFiles#openBy}. */
+    Optional<Set<FileKey>> openBy(GuardedProcess process) {
+        return images.openBy(process);
     }
 
     /** @return empty if libvirt does not say */
@@ -82,13 +112,19 @@ public final class ActiveDomains {
         try {
             DomainSpec spec = DomainXml.parse(domain.xml());
             return new ListedDomain(
-                    domain.uuid(), domain.name(), leases.derive(spec), spec.onLockFailure(), domain.xml());
+                    domain.uuid(),
+                    domain.name(),
+                    leases.derive(spec),
+                    LiveDisks.of(spec, images, hypervisor),
+                    spec.onLockFailure(),
+                    domain.xml());
         } catch (DomainXmlException e) {
             Refusal refusal = new Refusal(domain.name(), "its XML cannot be read: " + e.reason());
             return new ListedDomain(
                     domain.uuid(),
                     domain.name(),
                     new Derivation(List.of(), List.of(), List.of(refusal)),
+                    LiveDisks.NONE,
                     OnLockFailure.UNSAID,
                     domain.xml());
         }

@@ -69,6 +69,8 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private final Arming arming;
     private final LeaseClaims claims;
     private final Endings endings;
+    private final DeviceConflicts conflicts;
+    private final LeaseFollower follower;
     private final Reconciliation reconciliation;
     private final Starts starts;
     private final Losses losses;
@@ -112,7 +114,10 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         this.pauses = new Pauses(state, hypervisor, claims, this::afterHalt, this::kill);
         this.fencing = new Fencing(state, hypervisor, pauses);
         this.restarts = new Restarts(state, hypervisor);
-        this.reconciliation = new Reconciliation(state, hypervisor, activeDomains, claims, this::doom, this::known);
+        this.conflicts = new DeviceConflicts(state, hypervisor.devices(), claims, this::unprotected);
+        this.follower = new LeaseFollower(state, activeDomains, claims, conflicts, this::followed);
+        this.reconciliation = new Reconciliation(
+                state, hypervisor, activeDomains, claims, follower, conflicts::repels, this::doom, this::known);
         this.starts = new Starts(state, claims, endings, reconciliation, arming);
         this.losses = new Losses(state, claims, starts, fencing);
     }
@@ -136,7 +141,21 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             pauses.decide(run);
         } else {
             reconciliation.decideFound(run);
+            follower.decided(run);
         }
+    }
+
+    /** Leases of a running domain have come, gone or changed by themselves. */
+    private void followed(Run run) {
+        if (run.refused.isEmpty() && run.conflicts.isEmpty()) {
+            reconciliation.reportProblems(run);
+        } else if (run.pending.isEmpty()) {
+            reconciliation.decideFound(run);
+        }
+    }
+
+    private boolean unprotected(Run run) {
+        return reconciliation.actOnConflict(run);
     }
 
     private void afterEnd(Run run) {
@@ -172,6 +191,8 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             starts.abandonWhenLate(run, nowNanos);
             fencing.act(run, nowNanos);
             pauses.lookWhenDue(run, nowNanos);
+            follower.lookWhenDue(run, nowNanos);
+            conflicts.lookWhenDue(run, nowNanos);
             endings.lookWhenDue(run, nowNanos);
         }
         if (state.loop.takeHintsDropped()) {
@@ -350,13 +371,17 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         state.loop.hint(() -> {
             if (!status.domain().equals(live.put(status.domain().name(), status.domain()))) {
                 state.listWanted = true;
+                follower.status(status.domain());
             }
         });
     }
 
     /** That domain's status file has gone. Any thread. */
     public void noStatus(String name) {
-        state.loop.hint(() -> live.remove(name));
+        state.loop.hint(() -> {
+            live.remove(name);
+            follower.noStatus(name);
+        });
     }
 
     private void begun(UUID uuid) {

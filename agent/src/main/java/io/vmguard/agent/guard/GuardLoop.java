@@ -120,7 +120,8 @@ final class GuardLoop {
         elsewhere(lookups, call, failed);
     }
 
-    private void elsewhere(Executor threads, Runnable call, Runnable failed) {
+    /** The same for what else may take long. */
+    void elsewhere(Executor threads, Runnable call, Runnable failed) {
         try {
             threads.execute(() -> {
                 try {

@@ -89,23 +89,44 @@ final class LeaseClaims {
 
     void releaseAll(Run run) {
         for (LeaseName resource : List.copyOf(run.held.keySet())) {
-            Run.Wanted wanted = Objects.requireNonNull(run.wanted.get(resource));
-            // Another domain of this host may be using a shared one, too.
-            state.lockspace.release(resource, wanted.note()).thenAccept(result -> {
-                if (result instanceof ReleaseResult.NotOurs notOurs && notOurs.fault() != LeaseFault.NO_MEMBERSHIP) {
-                    LOG.error(
-                            "VG-210 {} was not ours any more when it was given back: {}",
-                            wanted.note().disk(),
-                            notOurs.why());
-                } else if (result instanceof ReleaseResult.CannotTell cannot) {
-                    LOG.warn(
-                            "VG-211 {} is not given back yet, trying on: {}",
-                            wanted.note().disk(),
-                            cannot.why());
-                }
-            });
+            release(resource, Objects.requireNonNull(run.wanted.get(resource)));
         }
         run.held.clear();
+    }
+
+    /** One that the run does not need any more, whether it holds it or not. */
+    void giveBack(Run run, LeaseName resource) {
+        Run.Wanted wanted = Objects.requireNonNull(run.wanted.remove(resource));
+        run.refused.remove(resource);
+        run.lvers.remove(resource);
+        if (run.held.remove(resource) != null) {
+            release(resource, wanted);
+        }
+    }
+
+    private void release(LeaseName resource, Run.Wanted wanted) {
+        // Another domain of this host may be using a shared one, too.
+        state.lockspace.release(resource, wanted.note()).thenAccept(result -> {
+            if (result instanceof ReleaseResult.NotOurs notOurs && notOurs.fault() != LeaseFault.NO_MEMBERSHIP) {
+                LOG.error(
+                        "VG-210 {} was not ours any more when it was given back: {}",
+                        wanted.note().disk(),
+                        notOurs.why());
+            } else if (result instanceof ReleaseResult.CannotTell cannot) {
+                LOG.warn(
+                        "VG-211 {} is not given back yet, trying on: {}",
+                        wanted.note().disk(),
+                        cannot.why());
+            }
+        });
+    }
+
+    /** Why a lease is not had. */
+    String sentence(String label, AcquireResult result) {
+        return result.fold(
+                acquired -> label,
+                held -> Sentences.heldBy(label, held, state.lockspace.view().owner()),
+                cannot -> Sentences.cannotTell(label, cannot.why()));
     }
 
     StartAnswer refusal(Run run) {

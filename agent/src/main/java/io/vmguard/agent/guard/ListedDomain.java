@@ -8,6 +8,8 @@ import java.util.UUID;
 /**
  * An active domain with the leases that its live XML calls for.
  *
+ * @param disks as it shows them
  * @param xml the live XML itself; not to be changed
  */
-record ListedDomain(UUID uuid, String name, Derivation derivation, OnLockFailure onLockFailure, byte[] xml) {}
+record ListedDomain(
+        UUID uuid, String name, Derivation derivation, LiveDisks disks, OnLockFailure onLockFailure, byte[] xml) {}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
-import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.domain.OnLockFailure;
 import io.vmguard.agent.domain.OnLockFailure.Action;
 import io.vmguard.agent.guard.Run.Phase;
@@ -20,6 +19,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -36,12 +36,15 @@ final class Reconciliation {
     private final Hypervisor hypervisor;
     private final ActiveDomains activeDomains;
     private final LeaseClaims claims;
+    private final LeaseFollower follower;
+    private final Predicate<Run> repelled;
     private final Consumer<Run> doom;
     private final Consumer<Run> known;
     private boolean listUnderWay;
     private long nextListNanos;
 
     /**
+     * @param repelled sends away what came to a running domain and is somebody else's; whether there was nothing but that
      * @param doom stops a run that must not go on
      * @param known called when the live XML of a run has been seen
      */
@@ -50,12 +53,16 @@ final class Reconciliation {
             Hypervisor hypervisor,
             ActiveDomains activeDomains,
             LeaseClaims claims,
+            LeaseFollower follower,
+            Predicate<Run> repelled,
             Consumer<Run> doom,
             Consumer<Run> known) {
         this.state = state;
         this.hypervisor = hypervisor;
         this.activeDomains = activeDomains;
         this.claims = claims;
+        this.follower = follower;
+        this.repelled = repelled;
         this.doom = doom;
         this.known = known;
     }
@@ -98,7 +105,7 @@ final class Reconciliation {
         for (ListedDomain domain : listed.get()) {
             active.add(domain.uuid());
             if (state.endedNanos.getOrDefault(domain.uuid(), Long.MIN_VALUE) < begunNanos) {
-                catchUp(domain);
+                catchUp(domain, begunNanos);
             }
         }
         state.endedNanos.values().removeIf(ended -> ended < begunNanos);
@@ -118,7 +125,7 @@ final class Reconciliation {
     }
 
     /** A domain runs: it needs its leases, whoever started it and whenever. */
-    private void catchUp(ListedDomain domain) {
+    private void catchUp(ListedDomain domain, long begunNanos) {
         Run run = state.runs.get(domain.uuid());
         if (run != null && (run.phase == Phase.ACQUIRING || run.doomed)) {
             return;
@@ -140,28 +147,15 @@ final class Reconciliation {
         if (run.onLockFailure.action() == Action.RESTART) {
             run.xml = domain.xml();
         }
-        for (DiskLease lease : domain.derivation().leases()) {
-            if (!run.wanted.containsKey(new LeaseName(lease.resource()))) {
-                run.want(lease, noteOfFound(run, lease));
-            }
-        }
+        follower.observe(
+                run,
+                Following.Source.LIBVIRT,
+                new LiveDomain(domain.name(), domain.derivation(), domain.disks(), begunNanos));
         run.unprotectable = domain.derivation().refusals().stream()
                 .map(r -> Sentences.runsAllTheSame(Sentences.cannotProtect(r.target(), r.reason())))
                 .toList();
         reportProblems(run);
-        if (state.member() && run.pending.isEmpty()) {
-            claims.acquireMissing(run);
-        }
-    }
-
-    /** A lease of an earlier agent whose own note is of no use is claimed with that note by the domain that needs it. */
-    private LeaseNote noteOfFound(Run run, DiskLease lease) {
-        LeaseName resource = new LeaseName(lease.resource());
-        LeaseUse use = state.lockspace.carriedOver().contains(resource)
-                ? state.lockspace.view().held().get(resource)
-                : null;
-        LeaseNote earlier = use == null ? null : use.users().get(0);
-        return earlier != null && GuardState.uuid(earlier).isEmpty() ? earlier : state.note(run, lease);
+        follower.acquire(run);
     }
 
     /** A domain that runs all the same has got its leases, or not. */
@@ -176,27 +170,35 @@ final class Reconciliation {
         run.conflicts = List.of(Sentences.runsAllTheSame(claims.refusal(run).message()));
         reportProblems(run);
         boolean taken = run.refused.values().stream().anyMatch(result -> result instanceof AcquireResult.HeldBy);
-        if (taken && !state.settings.observe() && !run.doomed) {
+        if (taken && !state.settings.observe() && !run.doomed && !repelled.test(run)) {
             actOnConflict(run);
         }
     }
 
-    /** Two hosts may write to a disk of it now. */
-    private void actOnConflict(Run run) {
+    /**
+     * Two hosts may write to a disk of it now.
+     *
+     * @return whether it does not simply go on
+     */
+    boolean actOnConflict(Run run) {
         switch (state.settings.onUnprotected()) {
-            case REPORT -> {}
+            case REPORT -> {
+                return false;
+            }
             case PAUSE -> pause(run);
             case AUTO -> {
                 GuardedProcess process = run.process;
-                if (process != null && process.startedNanos() >= state.settings.guardedSinceNanos()) {
-                    pause(run);
+                if (process == null || process.startedNanos() < state.settings.guardedSinceNanos()) {
+                    return false;
                 }
+                pause(run);
             }
             case DESTROY -> {
                 LOG.error("VG-410 {} is destroyed: somebody else holds its disk and on_unprotected is destroy", run);
                 doom.accept(run);
             }
         }
+        return true;
     }
 
     /** Through libvirt only: nothing of the leases depends on it, and people shall be able to look into it. */
@@ -245,10 +247,12 @@ final class Reconciliation {
     /** Says once when a run begins or ends to be unprotected. */
     void reportProblems(Run run) {
         List<String> before = run.problems;
-        run.problems = Stream.of(run.conflicts, run.unprotectable, run.standing)
+        run.problems = Stream.of(run.conflicts, run.following.problems(), run.unprotectable, run.standing)
                 .flatMap(List::stream)
                 .toList();
-        boolean unprotected = !run.conflicts.isEmpty() || !run.unprotectable.isEmpty();
+        boolean unprotected = !run.conflicts.isEmpty()
+                || !run.unprotectable.isEmpty()
+                || !run.following.problems().isEmpty();
         if (before.isEmpty() && unprotected) {
             LOG.error("VG-402 {} RUNS UNPROTECTED: {}", run, String.join(" / ", run.problems));
         } else if (before.isEmpty() && !run.problems.isEmpty()) {

@@ -36,7 +36,12 @@ final class Run {
     }
 
     /** What a lease of this run is for. */
-    record Wanted(String target, String identity, LeaseMode mode, LeaseNote note) {}
+    record Wanted(String target, String identity, LeaseMode mode, LeaseNote note) {
+        /** The same in another mode. */
+        Wanted in(LeaseMode other) {
+            return new Wanted(target, identity, other, note);
+        }
+    }
 
     final UUID uuid;
     final String name;
@@ -89,6 +94,9 @@ final class Run {
     /** Its live XML, of a domain that is to be started again. */
     byte @Nullable [] xml;
 
+    /** Its live disks, and the leases that come and go with them. */
+    final Following following = new Following();
+
     /** The lease versions that it has held its leases in. */
     final Map<LeaseName, Long> lvers = new HashMap<>();
 
@@ -136,7 +144,7 @@ final class Run {
         wanted.put(new LeaseName(lease.resource()), new Wanted(lease.target(), lease.identity(), modeOf(lease), note));
     }
 
-    private static LeaseMode modeOf(DiskLease lease) {
+    static LeaseMode modeOf(DiskLease lease) {
         return switch (lease.mode()) {
             case EXCLUSIVE -> LeaseMode.EXCLUSIVE;
             case SHARED -> LeaseMode.SHARED;
@@ -161,7 +169,12 @@ final class Run {
 
     /** Nothing about it is under way: its process is watched, and whatever else happens to it comes as a message. */
     boolean settled() {
-        return phase == Phase.RUNNING && pending.isEmpty() && !doomed && !halted && !stopSent;
+        return phase == Phase.RUNNING
+                && pending.isEmpty()
+                && !doomed
+                && !halted
+                && !stopSent
+                && following.expulsion == null;
     }
 
     /** Its disks, for messages. */

@@ -144,6 +144,11 @@ final class Sentences {
         return refusal.replaceFirst("^vmguard: ", "").replace(" Not started.", " It runs all the same.");
     }
 
+    /** The same about an image that a block job of a running domain writes. */
+    static String writesAllTheSame(String refusal) {
+        return refusal.replaceFirst("^vmguard: ", "").replace(" Not started.", " A block job writes it all the same.");
+    }
+
     static String seconds(Optional<Duration> duration) {
         return duration.map(d -> (d.toMillis() + 500) / 1000 + " s").orElse("an unknown time");
     }

@@ -145,6 +145,7 @@ final class Starts {
         run.answerByNanos = start.byNanos();
         run.warnings = warnings;
         run.onLockFailure = start.spec().onLockFailure();
+        run.following.begin(start.spec());
         start.derivation().leases().forEach(lease -> run.want(lease, state.note(run, lease)));
         state.runs.put(run.uuid, run);
         run.watchdog = arming.arm();

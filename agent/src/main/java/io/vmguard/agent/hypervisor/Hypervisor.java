@@ -63,6 +63,9 @@ public interface Hypervisor extends AutoCloseable {
      */
     StartResult start(UUID domain, Optional<byte[]> xml, Duration limit);
 
+    /** What can be changed about domains that run. */
+    LiveDevices devices();
+
     /**
      * Finds out what {@code <source pool=… volume=… mode=…>} means on this host.
      *

@@ -16,6 +16,7 @@ import io.vmguard.agent.hook.UpkeepHandler;
 import io.vmguard.agent.status.StatusReport;
 import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.FakeHypervisor;
+import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcesses;
 import io.vmguard.agent.testing.FakeUpkeep;
@@ -124,7 +125,7 @@ class LeaseUpkeepCommandTest {
                 lockspace,
                 hypervisor,
                 new FakeProcesses(),
-                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock),
+                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, new FakeImages(), slowCalls),
                 Watchdog.none(),
                 clock,
                 slowCalls,

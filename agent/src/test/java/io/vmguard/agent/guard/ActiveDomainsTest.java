@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vmguard.agent.derive.DomainLeases;
 import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.FakeHypervisor;
+import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.TestDomain;
 import java.time.Duration;
 import java.util.List;
@@ -20,7 +21,7 @@ final class ActiveDomainsTest {
         looks.incrementAndGet();
         return TestDomain.BY_NAME.derive(domain);
     };
-    private final ActiveDomains domains = new ActiveDomains(hypervisor, leases, clock);
+    private final ActiveDomains domains = new ActiveDomains(hypervisor, leases, clock, new FakeImages(), Runnable::run);
     private final TestDomain demo = TestDomain.of("demo1", "/a", "/b");
 
     private void activate(TestDomain domain) {

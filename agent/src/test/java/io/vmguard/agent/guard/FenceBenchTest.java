@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.testing.FakeHypervisor;
+import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.agent.watchdog.Watchdog;
@@ -62,7 +63,7 @@ class FenceBenchTest {
                         lockspace,
                         hypervisor,
                         processes,
-                        new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock),
+                        new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, new FakeImages(), lookups),
                         Watchdog.none(),
                         clock,
                         hypervisorCalls,

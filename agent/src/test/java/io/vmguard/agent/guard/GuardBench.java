@@ -6,6 +6,7 @@ import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.FakeHypervisor;
+import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
 import io.vmguard.agent.testing.FakeProcesses;
@@ -32,6 +33,7 @@ final class GuardBench {
     final FakeLockspace lockspace;
     final FakeHypervisor hypervisor;
     final FakeProcesses processes;
+    final FakeImages images;
     final FakeWatchdog watchdog = new FakeWatchdog();
     final StepExecutor slowCalls = new StepExecutor();
     final DomainGuard guard;
@@ -41,18 +43,20 @@ final class GuardBench {
             FakeClock clock,
             FakeLockspace lockspace,
             FakeHypervisor hypervisor,
-            FakeProcesses processes) {
+            FakeProcesses processes,
+            FakeImages images) {
         this.settings = settings;
         this.clock = clock;
         this.lockspace = lockspace;
         this.hypervisor = hypervisor;
         this.processes = processes;
+        this.images = images;
         this.guard = new DomainGuard(
                 settings,
                 lockspace,
                 hypervisor,
                 processes,
-                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock),
+                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, images, slowCalls),
                 watchdog,
                 clock,
                 slowCalls,
@@ -63,7 +67,8 @@ final class GuardBench {
     /** A host that is not a member yet. */
     static GuardBench of(GuardSettings settings) {
         FakeClock clock = new FakeClock();
-        return new GuardBench(settings, clock, new FakeLockspace(clock), new FakeHypervisor(), new FakeProcesses());
+        return new GuardBench(
+                settings, clock, new FakeLockspace(clock), new FakeHypervisor(), new FakeProcesses(), new FakeImages());
     }
 
     static GuardBench enforcing() {
@@ -98,7 +103,7 @@ final class GuardBench {
     /** The same host after the agent has died; what the old one had asked for is lost. */
     GuardBench afterCrash() {
         lockspace.forgetCallers();
-        return new GuardBench(settings, clock, lockspace, hypervisor, processes);
+        return new GuardBench(settings, clock, lockspace, hypervisor, processes, images);
     }
 
     // ---- time

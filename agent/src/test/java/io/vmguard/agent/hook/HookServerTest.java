@@ -17,6 +17,7 @@ import io.vmguard.agent.stop.AgentStop;
 import io.vmguard.agent.stop.RunningAgent;
 import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.FakeHypervisor;
+import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcesses;
 import io.vmguard.agent.testing.FakeUpkeep;
@@ -105,7 +106,7 @@ class HookServerTest {
                 lockspace,
                 hypervisor,
                 new FakeProcesses(),
-                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock),
+                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, new FakeImages(), slowCalls),
                 Watchdog.none(),
                 clock,
                 slowCalls,

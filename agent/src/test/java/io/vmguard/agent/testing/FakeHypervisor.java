@@ -2,10 +2,12 @@
 package io.vmguard.agent.testing;
 
 import io.vmguard.agent.hypervisor.ActiveDomain;
+import io.vmguard.agent.hypervisor.ChangeResult;
 import io.vmguard.agent.hypervisor.ConnectionState;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.hypervisor.ListResult;
+import io.vmguard.agent.hypervisor.LiveDevices;
 import io.vmguard.agent.hypervisor.StartResult;
 import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.hypervisor.VolumeResult;
@@ -31,6 +33,8 @@ public final class FakeHypervisor implements Hypervisor {
     private Function<UUID, SuspendResult> onSuspend = uuid -> new SuspendResult.Suspended();
     private BiFunction<UUID, Optional<byte[]>, StartResult> onStart =
             (uuid, xml) -> new StartResult.Failed("no starts here");
+    private LiveDevices devices = new Obedient();
+    private final List<String> changes = new ArrayList<>();
     private boolean silent;
     private int lists;
 
@@ -143,6 +147,81 @@ public final class FakeHypervisor implements Hypervisor {
             answer = onStart;
         }
         return answer.apply(domain, xml);
+    }
+
+    /** Until told otherwise everything is done as it is asked for, and nothing comes of it. */
+    public synchronized void devices(LiveDevices answers) {
+        devices = answers;
+    }
+
+    /** What was asked for of devices, in order: {@code unplug virtio-disk1}, {@code pause}, … */
+    public synchronized List<String> changes() {
+        return List.copyOf(changes);
+    }
+
+    @Override
+    public LiveDevices devices() {
+        return new LiveDevices() {
+            private LiveDevices noted(String change) {
+                synchronized (FakeHypervisor.this) {
+                    changes.add(change);
+                    return devices;
+                }
+            }
+
+            @Override
+            public ChangeResult pause(UUID domain, Duration limit) {
+                return noted("pause").pause(domain, limit);
+            }
+
+            @Override
+            public ChangeResult resume(UUID domain, Duration limit) {
+                return noted("resume").resume(domain, limit);
+            }
+
+            @Override
+            public ChangeResult unplug(UUID domain, String alias, Duration limit) {
+                return noted("unplug " + alias).unplug(domain, alias, limit);
+            }
+
+            @Override
+            public ChangeResult eject(UUID domain, String target, Duration limit) {
+                return noted("eject " + target).eject(domain, target, limit);
+            }
+
+            @Override
+            public ChangeResult abortJob(UUID domain, String target, Duration limit) {
+                return noted("abort " + target).abortJob(domain, target, limit);
+            }
+        };
+    }
+
+    /** Does nothing and says that it is done. */
+    public static class Obedient implements LiveDevices {
+        @Override
+        public ChangeResult pause(UUID domain, Duration limit) {
+            return new ChangeResult.Done();
+        }
+
+        @Override
+        public ChangeResult resume(UUID domain, Duration limit) {
+            return new ChangeResult.Done();
+        }
+
+        @Override
+        public ChangeResult unplug(UUID domain, String alias, Duration limit) {
+            return new ChangeResult.Done();
+        }
+
+        @Override
+        public ChangeResult eject(UUID domain, String target, Duration limit) {
+            return new ChangeResult.Done();
+        }
+
+        @Override
+        public ChangeResult abortJob(UUID domain, String target, Duration limit) {
+            return new ChangeResult.Done();
+        }
     }
 
     @Override

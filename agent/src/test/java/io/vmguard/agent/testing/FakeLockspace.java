@@ -401,7 +401,30 @@ public final class FakeLockspace implements Lockspace {
 
     @Override
     public CompletableFuture<AcquireResult> convert(LeaseName resource, LeaseNote user, LeaseMode mode) {
-        throw new IllegalArgumentException("the guard converts no leases");
+        return CompletableFuture.completedFuture(decideConversion(resource, user, mode));
+    }
+
+    private synchronized AcquireResult decideConversion(LeaseName resource, LeaseNote user, LeaseMode mode) {
+        LeaseUse use = held.get(resource);
+        if (!member || use == null || !use.users().contains(user)) {
+            return new AcquireResult.CannotTell(LeaseFault.NOT_OWNER, "this host does not hold it", false);
+        }
+        AcquireResult laidDown = answers.get(resource);
+        if (mode == LeaseMode.EXCLUSIVE && use.mode() != mode && laidDown != null) {
+            return laidDown;
+        }
+        if (use.mode() != mode && use.users().size() > 1) {
+            return new AcquireResult.HeldBy(
+                    owner(),
+                    HOST_NAME,
+                    HostStatus.LIVE,
+                    Optional.of(Duration.ofSeconds(1)),
+                    Optional.empty(),
+                    Optional.of(use.users().get(0)),
+                    true);
+        }
+        held.put(resource, new LeaseUse(mode, use.users()));
+        return new AcquireResult.Acquired(new HeldLease(resource, owner(), lvers.getOrDefault(resource, 1L), mode));
     }
 
     @Override

@@ -34,6 +34,11 @@ public final class FakeProcesses implements QemuProcesses {
         startTicks = ticks;
     }
 
+    /** The pid of what is launched next. */
+    public synchronized void nextPid(int pid) {
+        nextPid = pid;
+    }
+
     /** From now on lookups cannot tell, or can again. */
     public synchronized void silent(boolean nowSilent) {
         silent = nowSilent;

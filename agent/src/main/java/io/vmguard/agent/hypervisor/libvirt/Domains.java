@@ -165,7 +165,7 @@ final class Domains {
         }
     }
 
-    private static byte[] bytes(UUID uuid) {
+    static byte[] bytes(UUID uuid) {
         return ByteBuffer.allocate(UUID_BYTES)
                 .putLong(uuid.getMostSignificantBits())
                 .putLong(uuid.getLeastSignificantBits())

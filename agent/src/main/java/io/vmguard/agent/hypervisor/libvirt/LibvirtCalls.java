@@ -91,6 +91,17 @@ interface LibvirtCalls extends Libvirt {
     /** {@code VIR_DOMAIN_PAUSED} of {@code virDomainState} in libvirt-domain.h. */
     int VIR_DOMAIN_PAUSED = 3;
 
+    /** {@code virDomainDeviceModifyFlags} in libvirt-domain.h. */
+    int VIR_DOMAIN_DEVICE_MODIFY_LIVE = 1;
+
+    int VIR_DOMAIN_DEVICE_MODIFY_FORCE = 4;
+
+    /** {@code virErrorNumber}: no such device, for instance. */
+    int VIR_ERR_DEVICE_MISSING = 99;
+
+    /** Orders a device to be unplugged, by its alias, and does not wait for it; since libvirt 4.4. */
+    int virDomainDetachDeviceAlias(DomainPointer domain, String alias, int flags);
+
     /** State and reason of a domain; see libvirt-domain.c. */
     int virDomainGetState(DomainPointer domain, IntByReference state, IntByReference reason, int flags);
 }

@@ -7,6 +7,7 @@ import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.hypervisor.ListResult;
+import io.vmguard.agent.hypervisor.LiveDevices;
 import io.vmguard.agent.hypervisor.StartResult;
 import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.hypervisor.VolumeResult;
@@ -55,6 +56,7 @@ public final class LibvirtHypervisor implements Hypervisor {
     private final BoundedCalls queryCalls = new BoundedCalls("libvirt-query", QUERY_THREADS);
     private final BoundedCalls destroyCalls = new BoundedCalls("libvirt-destroy", DESTROY_THREADS);
     private final AtomicBoolean listing = new AtomicBoolean();
+    private final LibvirtDevices devices;
     /** Guarded by itself. */
     private final Map<UUID, BoundedCalls.Pending<KillResult>> destroying = new HashMap<>();
 
@@ -67,6 +69,7 @@ public final class LibvirtHypervisor implements Hypervisor {
         feed = new EventFeed(new LibvirtEvents(uri, loop), uri, FIRST_PAUSE, LONGEST_PAUSE);
         queries = new Connections(uri, QUERY_CONNECTIONS);
         destroys = new Connections(uri, DESTROY_CONNECTIONS);
+        devices = new LibvirtDevices(destroyCalls, destroys);
     }
 
     @Override
@@ -157,6 +160,11 @@ public final class LibvirtHypervisor implements Hypervisor {
         } catch (LibvirtFailure failure) {
             return new StartResult.Failed(failure.reason());
         }
+    }
+
+    @Override
+    public LiveDevices devices() {
+        return devices;
     }
 
     @Override

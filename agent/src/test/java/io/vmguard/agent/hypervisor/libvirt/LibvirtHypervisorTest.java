@@ -6,11 +6,13 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatNoException;
 
 import io.vmguard.agent.hypervisor.ActiveDomain;
+import io.vmguard.agent.hypervisor.ChangeResult;
 import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.hypervisor.ListResult;
+import io.vmguard.agent.hypervisor.LiveDevices;
 import io.vmguard.agent.hypervisor.StartResult;
 import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.hypervisor.VolumeResult;
@@ -76,6 +78,30 @@ class LibvirtHypervisorTest {
     }
 
     @Test
+    void aRunningDomainIsPausedOnceAndGoesOn() {
+        UUID running = UUID.randomUUID();
+        host.create("paused", running);
+        LiveDevices devices = hypervisor.devices();
+        assertThat(devices.pause(running, LIMIT)).isInstanceOf(ChangeResult.Done.class);
+        assertThat(devices.pause(running, LIMIT)).isInstanceOf(ChangeResult.Unneeded.class);
+        assertThat(devices.resume(running, LIMIT)).isInstanceOf(ChangeResult.Done.class);
+        assertThat(devices.pause(running, LIMIT)).isInstanceOf(ChangeResult.Done.class);
+    }
+
+    @Test
+    void changesOfADomainThatIsNotThereAreUnneededAndWhatTheDriverCannotDoFails() {
+        LiveDevices devices = hypervisor.devices();
+        UUID unknown = UUID.randomUUID();
+        assertThat(devices.pause(unknown, LIMIT)).isInstanceOf(ChangeResult.Unneeded.class);
+        assertThat(devices.unplug(unknown, "virtio-disk1", LIMIT)).isInstanceOf(ChangeResult.Unneeded.class);
+        assertThat(devices.eject(unknown, "fda", LIMIT)).isInstanceOf(ChangeResult.Unneeded.class);
+        assertThat(devices.eject(unknown, "x'/><y", LIMIT)).isInstanceOf(ChangeResult.Failed.class);
+        UUID running = UUID.randomUUID();
+        host.create("jobless", running);
+        assertThat(devices.abortJob(running, "vda", LIMIT)).isInstanceOf(ChangeResult.Failed.class);
+    }
+
+    @Test
     void activeDomainsAreListedWithTheirLiveXml() {
         UUID running = UUID.randomUUID();
         UUID off = UUID.randomUUID();
@@ -108,7 +134,7 @@ class LibvirtHypervisorTest {
     void suspendPausesARunningDomainAndKnowsOneThatDoesNotRun() throws InterruptedException {
         UUID uuid = UUID.randomUUID();
         UUID off = UUID.randomUUID();
-        host.create("demo1", uuid);
+        host.create("demo2", uuid);
         host.define("off", off);
         assertThat(hypervisor.suspend(uuid, LIMIT)).isEqualTo(new SuspendResult.Suspended());
         assertThat(hypervisor.suspend(UUID.randomUUID(), LIMIT)).isEqualTo(new SuspendResult.NotRunning());
@@ -139,7 +165,7 @@ class LibvirtHypervisorTest {
     void destroyStopsARunningDomainAndKnowsOneThatIsGone() throws InterruptedException {
         UUID uuid = UUID.randomUUID();
         UUID off = UUID.randomUUID();
-        host.create("demo1", uuid);
+        host.create("demo3", uuid);
         host.define("off", off);
 
         assertThat(hypervisor.destroy(uuid, LIMIT)).isEqualTo(new KillResult.Destroyed());

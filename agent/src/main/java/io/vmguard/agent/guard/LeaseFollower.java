@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.derive.DiskLease;
+import io.vmguard.agent.domain.DomainSpec;
+import io.vmguard.agent.guard.Following.Arrival;
+import io.vmguard.agent.guard.Following.Need;
+import io.vmguard.agent.guard.Following.Source;
+import io.vmguard.agent.guard.Following.Way;
+import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.agent.process.FileKey;
+import io.vmguard.agent.process.GuardedProcess;
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseMode;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.LeaseUse;
+import java.time.Duration;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Has the leases of a running domain follow its disks: what its live XML calls for is acquired, or held in another mode; what it does
+ * not call for any more is given back.
+ *
+ * <p>Taking is quick: one sight of an image is enough, in libvirt's list or in its status file. Giving back is slow: a lease goes only
+ * when libvirt's list, begun after the last sight of the image, is without it, no status file shows it, and QEMU has none of the files
+ * open any more that its disk was ever seen on. Of a disk reached over the network there is no such proof, and the XML must be without
+ * it for a while; a disk whose files cannot be known keeps its leases until the domain ends.
+ */
+final class LeaseFollower {
+    private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
+    private static final long FILES_AGAIN_NANOS = Duration.ofMillis(500).toNanos();
+
+    /** A refused change leads to another look at once, and must not lead to another try at once. */
+    private static final long CONVERT_AGAIN_NANOS = Duration.ofSeconds(1).toNanos();
+
+    /** libvirt takes an image out of the XML a moment before it tells QEMU to close it. */
+    private static final long NETWORK_NANOS = Duration.ofSeconds(2).toNanos();
+
+    private final GuardState state;
+    private final ActiveDomains activeDomains;
+    private final LeaseClaims claims;
+    private final Consumer<Run> changed;
+    private final DeviceConflicts conflicts;
+
+    /** @param changed called when a lease is not waited for any more */
+    LeaseFollower(
+            GuardState state,
+            ActiveDomains activeDomains,
+            LeaseClaims claims,
+            DeviceConflicts conflicts,
+            Consumer<Run> changed) {
+        this.state = state;
+        this.activeDomains = activeDomains;
+        this.claims = claims;
+        this.conflicts = conflicts;
+        this.changed = changed;
+    }
+
+    // ---- what the domain is like
+
+    /** A status file shows this live domain. Its leases are derived elsewhere, one look at a time for each run. */
+    void status(DomainSpec domain) {
+        Run run = domain.uuid() == null ? null : state.runs.get(domain.uuid());
+        if (run != null) {
+            run.following.status = domain;
+            lookIntoStatus(run);
+        }
+    }
+
+    private void lookIntoStatus(Run run) {
+        Following following = run.following;
+        DomainSpec domain = following.status;
+        if (domain == null || following.statusUnderWay) {
+            return;
+        }
+        following.status = null;
+        following.statusUnderWay = true;
+        long begunNanos = state.clock.bootNanos();
+        state.loop.elsewhere(
+                activeDomains.threads(),
+                () -> {
+                    LiveDomain live = activeDomains.look(domain, begunNanos);
+                    state.loop.tell(() -> onStatus(run, live));
+                },
+                () -> onStatus(run, null));
+    }
+
+    private void onStatus(Run run, @Nullable LiveDomain live) {
+        run.following.statusUnderWay = false;
+        if (isOver(run)) {
+            return;
+        }
+        lookIntoStatus(run);
+        if (live != null && run.phase != Phase.ACQUIRING && !run.doomed) {
+            observe(run, Source.STATUS, live);
+            acquire(run);
+        }
+    }
+
+    /** The status file of that name has gone. */
+    void noStatus(String name) {
+        for (Run run : state.runs.values()) {
+            LiveDomain live = run.following.latest.get(Source.STATUS);
+            if (live != null && live.name().equals(name)) {
+                run.following.latest.remove(Source.STATUS);
+            }
+        }
+    }
+
+    /** Takes in what a domain that may run calls for; {@link #acquire} asks for what is missing then. */
+    void observe(Run run, Source source, LiveDomain live) {
+        Following following = run.following;
+        following.latest.put(source, live);
+        remember(following, live);
+        for (DiskLease lease : live.derivation().leases()) {
+            LeaseName resource = new LeaseName(lease.resource());
+            Need before = following.needs.get(resource);
+            long seenNanos = Math.max(before == null ? 0 : before.seenNanos(), live.begunNanos());
+            following.needs.put(resource, new Need(lease.target(), lease.role(), seenNanos));
+            following.leaving.remove(resource);
+            following.kept.remove(resource);
+        }
+        Map<LeaseName, DiskLease> called = called(following);
+        called.forEach((resource, lease) -> follow(run, resource, lease));
+        following.refusedModes.keySet().retainAll(called.keySet());
+        following.targets.clear();
+        following
+                .latest
+                .values()
+                .forEach(l -> following.targets.addAll(l.disks().byTarget().keySet()));
+        following.established = true;
+        if (source == Source.LIBVIRT && !run.halted) {
+            leave(run, live, called.keySet());
+        }
+    }
+
+    private static void remember(Following following, LiveDomain live) {
+        live.disks().byTarget().forEach((target, disk) -> {
+            following.files.computeIfAbsent(target, t -> new HashSet<>()).addAll(disk.files());
+            if (!disk.provable()) {
+                following.unprovable.add(target);
+            }
+        });
+    }
+
+    /** What the domain calls for by anybody's word; exclusive, if only one of them says so. */
+    private static Map<LeaseName, DiskLease> called(Following following) {
+        Map<LeaseName, DiskLease> called = new LinkedHashMap<>();
+        for (LiveDomain live : following.latest.values()) {
+            for (DiskLease lease : live.derivation().leases()) {
+                called.merge(
+                        new LeaseName(lease.resource()),
+                        lease,
+                        (one, other) -> Run.modeOf(one) == LeaseMode.EXCLUSIVE ? one : other);
+            }
+        }
+        return called;
+    }
+
+    // ---- what comes
+
+    private void follow(Run run, LeaseName resource, DiskLease lease) {
+        Following following = run.following;
+        Run.Wanted wanted = run.wanted.get(resource);
+        LeaseMode mode = Run.modeOf(lease);
+        if (wanted == null) {
+            run.want(lease, note(run, resource, lease));
+            if (following.established) {
+                arrival(following, lease).ifPresent(arrival -> following.arrivals.put(resource, arrival));
+                LOG.info("VG-420 {} has come to use {}", run, lease.label());
+            }
+        } else if (wanted.mode() == mode) {
+            following.refusedModes.remove(resource);
+        } else if (!run.pending.containsKey(resource) && !run.halted) {
+            if (run.holds(resource)) {
+                convert(run, resource, wanted, mode);
+            } else {
+                run.wanted.put(resource, wanted.in(mode));
+            }
+        }
+    }
+
+    /** How it could be sent away again, if it can. */
+    private static Optional<Arrival> arrival(Following following, DiskLease lease) {
+        String target = lease.target();
+        LiveDisks.Disk disk = following.latest.values().stream()
+                .map(live -> live.disks().byTarget().get(target))
+                .filter(Objects::nonNull)
+                .reduce((one, later) -> later)
+                .orElse(null);
+        if (disk == null) {
+            return Optional.empty();
+        }
+        if (!following.targets.contains(target)) {
+            String alias = disk.spec().alias();
+            return alias.isEmpty() ? Optional.empty() : Optional.of(new Arrival(Way.UNPLUG, alias));
+        }
+        if (disk.isFloppy()) {
+            return Optional.of(new Arrival(Way.EJECT, target));
+        }
+        return disk.spec().chain().written().isEmpty() ? Optional.empty() : Optional.of(new Arrival(Way.ABORT, target));
+    }
+
+    /** A lease of an earlier agent whose own note is of no use is claimed with that note by the domain that needs it. */
+    private LeaseNote note(Run run, LeaseName resource, DiskLease lease) {
+        LeaseUse use = state.lockspace.carriedOver().contains(resource)
+                ? state.lockspace.view().held().get(resource)
+                : null;
+        LeaseNote earlier = use == null ? null : use.users().get(0);
+        return earlier != null && GuardState.uuid(earlier).isEmpty() ? earlier : state.note(run, lease);
+    }
+
+    /** Asks for what is wanted and not held. */
+    void acquire(Run run) {
+        if (state.member() && run.pending.isEmpty()) {
+            claims.acquireMissing(run);
+        }
+    }
+
+    /** What was waited for is decided: is there more to ask for by now? */
+    void decided(Run run) {
+        if (isOver(run) || run.phase == Phase.ACQUIRING || run.doomed || run.halted) {
+            return;
+        }
+        called(run.following).forEach((resource, lease) -> follow(run, resource, lease));
+        boolean unasked = run.wanted.keySet().stream()
+                .anyMatch(resource -> !run.holds(resource) && !run.refused.containsKey(resource));
+        if (unasked) {
+            acquire(run);
+        }
+    }
+
+    // ---- what changes
+
+    private void convert(Run run, LeaseName resource, Run.Wanted wanted, LeaseMode mode) {
+        Following following = run.following;
+        boolean early = state.clock.bootNanos() < following.convertAgainNanos.getOrDefault(resource, 0L);
+        if (early || !state.member() || !following.converting.add(resource)) {
+            return;
+        }
+        following.convertAgainNanos.put(resource, state.clock.bootNanos() + CONVERT_AGAIN_NANOS);
+        state.lockspace
+                .convert(resource, wanted.note(), mode)
+                .whenComplete((result, bug) -> state.loop.tell(() -> onConverted(run, resource, mode, result)));
+    }
+
+    private void onConverted(Run run, LeaseName resource, LeaseMode mode, @Nullable AcquireResult answer) {
+        Following following = run.following;
+        following.converting.remove(resource);
+        Run.Wanted wanted = run.wanted.get(resource);
+        if (isOver(run) || wanted == null || !run.holds(resource)) {
+            return;
+        }
+        AcquireResult result = answer != null
+                ? answer
+                : new AcquireResult.CannotTell(LeaseFault.IO, "the lease engine has a bug", true);
+        if (result instanceof AcquireResult.Acquired acquired) {
+            run.wanted.put(resource, wanted.in(mode));
+            run.lvers.put(resource, acquired.lease().lver());
+            following.convertAgainNanos.remove(resource);
+            following.refusedModes.remove(resource);
+            LOG.info(
+                    "VG-423 {} holds {} {} now",
+                    run,
+                    wanted.note().disk(),
+                    mode == LeaseMode.SHARED ? "shared" : "exclusive");
+            changed.accept(run);
+        } else if (mode == LeaseMode.EXCLUSIVE) {
+            String why = claims.sentence(wanted.note().disk(), result);
+            boolean news = following.refusedModes.put(resource, Sentences.writesAllTheSame(why)) == null;
+            Need need = following.needs.get(resource);
+            if (need != null && !state.settings.observe() && !run.doomed) {
+                conflicts.abortJob(run, need.target(), why, news);
+            }
+            changed.accept(run);
+        } // else it is held more strictly than it need be; the next look tries again
+    }
+
+    // ---- what goes
+
+    private void leave(Run run, LiveDomain live, Set<LeaseName> called) {
+        Following following = run.following;
+        boolean complete = following.latest.values().stream()
+                .allMatch(l -> l.derivation().refusals().isEmpty());
+        if (!complete) {
+            return; // what is refused may be what seems to be gone
+        }
+        for (LeaseName resource : run.wanted.keySet()) {
+            Need need = following.needs.get(resource);
+            boolean gone = need != null && !called.contains(resource) && live.begunNanos() > need.seenNanos();
+            if (!gone || following.leaving.containsKey(resource) || following.kept.contains(resource)) {
+                continue;
+            }
+            if (provable(following, need)) {
+                following.leaving.put(resource, live.begunNanos());
+                following.nextFilesNanos = 0;
+            } else if (following.kept.add(resource)) {
+                LOG.info(
+                        "VG-422 {} does not use {} any more, it seems; which files QEMU would have to close is not known, so its lease is kept"
+                                + " until the domain ends",
+                        run,
+                        Objects.requireNonNull(run.wanted.get(resource)).note().disk());
+            }
+        }
+    }
+
+    private static boolean provable(Following following, Need need) {
+        boolean disk = following.files.containsKey(need.target());
+        return disk && !following.unprovable.contains(need.target());
+    }
+
+    /** Looks whether QEMU has closed what its domain does not use any more, if it is time to. */
+    void lookWhenDue(Run run, long nowNanos) {
+        Following following = run.following;
+        GuardedProcess process = run.process;
+        if (following.leaving.isEmpty()
+                || following.filesUnderWay
+                || nowNanos < following.nextFilesNanos
+                || process == null
+                || run.doomed
+                || run.halted) {
+            return;
+        }
+        following.filesUnderWay = true;
+        state.loop.elsewhere(
+                activeDomains.threads(),
+                () -> {
+                    Optional<Set<FileKey>> open = activeDomains.openBy(process);
+                    state.loop.tell(() -> onFiles(run, open));
+                },
+                () -> onFiles(run, Optional.empty()));
+    }
+
+    private void onFiles(Run run, Optional<Set<FileKey>> open) {
+        Following following = run.following;
+        following.filesUnderWay = false;
+        following.nextFilesNanos = state.clock.bootNanos() + FILES_AGAIN_NANOS;
+        if (isOver(run) || open.isEmpty() || run.doomed || run.halted) {
+            return;
+        }
+        boolean any = false;
+        for (Map.Entry<LeaseName, Long> entry : List.copyOf(following.leaving.entrySet())) {
+            LeaseName resource = entry.getKey();
+            Need need = Objects.requireNonNull(following.needs.get(resource));
+            boolean busy = run.pending.containsKey(resource) || following.converting.contains(resource);
+            if (!busy && isClosed(following, need, entry.getValue(), open.get())) {
+                letGo(run, resource);
+                any = true;
+            }
+        }
+        if (any) {
+            prune(following);
+            changed.accept(run);
+        }
+    }
+
+    private boolean isClosed(Following following, Need need, long sinceNanos, Set<FileKey> open) {
+        Set<FileKey> departed = departed(following, need.target());
+        if (!Collections.disjoint(departed, open)) {
+            return false;
+        }
+        LiveDomain listed = Objects.requireNonNull(following.latest.get(Source.LIBVIRT));
+        if (departed.isEmpty() && listed.begunNanos() - sinceNanos < NETWORK_NANOS) {
+            state.listWanted = true;
+            return false;
+        }
+        return true;
+    }
+
+    /** Files that this target was seen on and no disk is on now. */
+    private static Set<FileKey> departed(Following following, String target) {
+        Set<FileKey> departed = new HashSet<>(following.files.getOrDefault(target, Set.of()));
+        following
+                .latest
+                .values()
+                .forEach(live -> departed.removeAll(live.disks().files()));
+        return departed;
+    }
+
+    private void letGo(Run run, LeaseName resource) {
+        Following following = run.following;
+        following.leaving.remove(resource);
+        following.needs.remove(resource);
+        following.convertAgainNanos.remove(resource);
+        following.arrivals.remove(resource);
+        following.refusedModes.remove(resource);
+        LOG.info(
+                "VG-421 {} does not use {} any more",
+                run,
+                Objects.requireNonNull(run.wanted.get(resource)).note().disk());
+        claims.giveBack(run, resource);
+    }
+
+    /** Forgets the files of disks none of whose leases is leaving: all that are not used any more were seen closed. */
+    private static void prune(Following following) {
+        Set<String> open = new HashSet<>();
+        following
+                .leaving
+                .keySet()
+                .forEach(resource -> open.add(
+                        Objects.requireNonNull(following.needs.get(resource)).target()));
+        following.files.forEach((target, files) -> {
+            if (!open.contains(target)) {
+                files.removeAll(departed(following, target));
+            }
+        });
+        following.files.values().removeIf(Set::isEmpty);
+    }
+
+    private boolean isOver(Run run) {
+        return state.runs.get(run.uuid) != run;
+    }
+}

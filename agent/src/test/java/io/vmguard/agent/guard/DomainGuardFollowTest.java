@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import static io.vmguard.agent.guard.LiveXml.disk;
+import static io.vmguard.agent.guard.LiveXml.floppy;
+import static io.vmguard.agent.guard.LiveXml.lease;
+import static io.vmguard.agent.guard.LiveXml.mirrored;
+import static io.vmguard.agent.guard.LiveXml.rbd;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
+import io.vmguard.agent.hypervisor.ChangeResult;
+import io.vmguard.agent.hypervisor.KillResult;
+import io.vmguard.agent.testing.FakeHypervisor;
+import io.vmguard.agent.testing.FakeLockspace;
+import io.vmguard.agent.testing.FakeProcess;
+import io.vmguard.agent.testing.TestDomain;
+import io.vmguard.lease.LeaseMode;
+import io.vmguard.lease.LeaseName;
+import java.time.Duration;
+import java.util.UUID;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Leases follow the disks of a running domain: what no hook announces is seen in its live XML, by libvirt's list and by its status file. */
+class DomainGuardFollowTest {
+    private static final TestDomain DEMO = TestDomain.of("demo", "/i/a");
+    private static final int PID = 1000;
+    private static final Duration SOON = Duration.ofSeconds(1);
+    private static final Duration LIMIT = Duration.ofSeconds(6);
+
+    private final LiveXml live = new LiveXml(DEMO);
+
+    private GuardBench running(OnUnprotected policy) {
+        GuardBench bench = GuardBench.of(GuardBench.settings(false, policy, false, GuardBench.ANSWER_LIMIT))
+                .joined();
+        return running(bench);
+    }
+
+    private GuardBench running(GuardBench bench) {
+        bench.run(DEMO);
+        bench.images.open(PID, "/i/a");
+        live.disks(disk("vda", "/i/a")).show(bench);
+        return bench;
+    }
+
+    private GuardBench running() {
+        return running(OnUnprotected.PAUSE);
+    }
+
+    private static LeaseMode mode(GuardBench bench, String file) {
+        return bench.lockspace.view().held().get(lease(file)).mode();
+    }
+
+    // ---- hot-plug and unplug
+
+    @Test
+    void aPluggedDiskGetsItsLeaseByTheStatusFileAloneWhileLibvirtHangs() {
+        GuardBench bench = running();
+        bench.hypervisor.silent(true);
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b", "/i/base")).toStatusFile(bench);
+        bench.settle();
+        assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/a"), lease("/i/b"), lease("/i/base"));
+        assertThat(mode(bench, "/i/b")).isEqualTo(LeaseMode.EXCLUSIVE);
+        assertThat(mode(bench, "/i/base")).isEqualTo(LeaseMode.SHARED);
+        assertThat(bench.hypervisor.changes()).isEmpty();
+    }
+
+    @Test
+    void anUnpluggedDiskKeepsItsLeaseUntilQemuHasClosedIt() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", "/i/b");
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(Duration.ofMinutes(2));
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"));
+        bench.images.open(PID, "/i/a");
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+        assertThat(bench.view(DEMO).orElseThrow().leases()).hasSize(1);
+    }
+
+    @Test
+    void whileOpenFilesCannotBeSeenNothingIsGivenBack() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", "/i/b");
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.images.silent(true);
+        bench.images.open(PID, "/i/a");
+        bench.pass(Duration.ofMinutes(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"));
+        bench.images.silent(false);
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).doesNotContain(lease("/i/b"));
+    }
+
+    @Test
+    void aDiskWhoseFileWasNeverSeenKeepsItsLeaseUntilTheDomainEnds() {
+        GuardBench bench = GuardBench.enforcing();
+        bench.images.silent(true);
+        FakeProcess qemu = bench.run(DEMO);
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.images.silent(false);
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(Duration.ofMinutes(2));
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"));
+        qemu.end();
+        bench.settle();
+        assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void aNetworkDiskIsGivenBackWhenTheXmlHasBeenWithoutItForAWhile() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), rbd("vdb", "pool/b")).show(bench);
+        assertThat(bench.lockspace.held()).hasSize(2);
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(Duration.ofMillis(1500));
+        assertThat(bench.lockspace.held()).hasSize(2);
+        bench.pass(Duration.ofSeconds(2));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void aListThatWasBegunBeforeTheDiskCameTakesNoLeaseAway() {
+        GuardBench bench = running();
+        bench.guard.connected();
+        bench.guard.drain(); // a list is about to be taken, and shows what was before
+        live.disks(disk("vda", "/i/a"), rbd("vdb", "pool/b")).toStatusFile(bench);
+        bench.pass(Duration.ofMinutes(2));
+        assertThat(bench.lockspace.held()).as("the status file still shows it").hasSize(2);
+    }
+
+    @Test
+    void aDiskThatIsPluggedAgainWhileItsLeaseIsGivenBackHasALeaseAtLast() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        live.disks(disk("vda", "/i/a")).show(bench);
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/a"), lease("/i/b"));
+    }
+
+    // ---- conflicts
+
+    @Test
+    void aPluggedDiskOfAnotherHostIsSentAwayWithTheDomainPausedMeanwhile() {
+        GuardBench bench = running();
+        bench.lockspace.answer(lease("/i/b"), FakeLockspace.heldByNodeB("far"));
+        bench.images.open(PID, "/i/a", "/i/b");
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        assertThat(bench.hypervisor.changes()).containsExactly("pause", "unplug dev-vdb");
+        assertThat(bench.view(DEMO).orElseThrow().problems())
+                .singleElement()
+                .satisfies(problem -> assertThat(problem).contains("is in use by domain far on host node-b"));
+
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.hypervisor.changes()).as("QEMU has it open yet").doesNotContain("resume");
+        bench.images.open(PID, "/i/a");
+        bench.pass(SOON);
+        assertThat(bench.hypervisor.changes()).containsExactly("pause", "unplug dev-vdb", "resume");
+        assertThat(bench.view(DEMO).orElseThrow().problems()).isEmpty();
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+        bench.pass(LIMIT);
+        assertThat(bench.hypervisor.suspends()).isEmpty();
+    }
+
+    @Test
+    void aPluggedDiskOfAnotherDomainOfThisHostIsSentAwayToo() {
+        GuardBench bench = running();
+        bench.run(TestDomain.of("other", "/i/b"));
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        assertThat(bench.hypervisor.changes()).containsExactly("pause", "unplug dev-vdb");
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.hypervisor.changes()).endsWith("resume");
+        assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/a"), lease("/i/b"));
+    }
+
+    @Test
+    void aDomainThatWasPausedBeforeIsNotLetGoOn() {
+        GuardBench bench = running();
+        bench.hypervisor.devices(new FakeHypervisor.Obedient() {
+            @Override
+            public ChangeResult pause(UUID domain, Duration limit) {
+                return new ChangeResult.Unneeded();
+            }
+        });
+        bench.lockspace.answer(lease("/i/b"), FakeLockspace.heldByNodeB("far"));
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(LIMIT);
+        assertThat(bench.hypervisor.changes()).containsExactly("pause", "unplug dev-vdb");
+    }
+
+    @ParameterizedTest
+    @EnumSource(OnUnprotected.class)
+    void ifItDoesNotGoInTimeOnUnprotectedDecides(OnUnprotected policy) {
+        GuardBench bench = running(policy);
+        bench.hypervisor.onDestroy(uuid -> new KillResult.Destroyed());
+        bench.lockspace.answer(lease("/i/b"), FakeLockspace.heldByNodeB("far"));
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.pass(Duration.ofSeconds(4));
+        assertThat(bench.hypervisor.suspends()).isEmpty();
+        assertThat(bench.hypervisor.destroys()).isEmpty();
+        bench.pass(Duration.ofSeconds(2));
+        switch (policy) {
+            case REPORT -> assertThat(bench.hypervisor.changes()).containsExactly("pause", "unplug dev-vdb", "resume");
+            case PAUSE, AUTO -> {
+                assertThat(bench.hypervisor.suspends()).containsExactly(DEMO.uuid());
+                assertThat(bench.hypervisor.changes()).doesNotContain("resume");
+            }
+            case DESTROY -> assertThat(bench.hypervisor.destroys()).contains(DEMO.uuid());
+        }
+    }
+
+    @Test
+    void modeObserveSendsNothingAway() {
+        GuardBench bench = running(GuardBench.observing());
+        bench.lockspace.answer(lease("/i/b"), FakeLockspace.heldByNodeB("far"));
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.pass(LIMIT);
+        assertThat(bench.hypervisor.changes()).isEmpty();
+        assertThat(bench.view(DEMO).orElseThrow().problems()).hasSize(1);
+    }
+
+    @Test
+    void aLeaseThatTheOtherOneGivesUpMeanwhileEndsTheConflict() {
+        GuardBench bench = running();
+        bench.lockspace.answer(lease("/i/b"), FakeLockspace.heldByNodeB("far"));
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.lockspace.answer(lease("/i/b"), null);
+        bench.pass(Duration.ofSeconds(2));
+        assertThat(bench.hypervisor.changes()).endsWith("resume");
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"));
+    }
+
+    // ---- media
+
+    @Test
+    void anExchangedFloppyIsFollowedAndOneOfAnotherHostIsTakenOut() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), floppy("/i/f1")).show(bench);
+        assertThat(bench.lockspace.held()).contains(lease("/i/f1"));
+        live.disks(disk("vda", "/i/a"), floppy("/i/f2")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/a"), lease("/i/f2"));
+
+        bench.lockspace.answer(lease("/i/f3"), FakeLockspace.heldByNodeB("far"));
+        live.disks(disk("vda", "/i/a"), floppy("/i/f3")).show(bench);
+        assertThat(bench.hypervisor.changes()).containsExactly("pause", "eject fda");
+        live.disks(disk("vda", "/i/a"), floppy("")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.hypervisor.changes()).containsExactly("pause", "eject fda", "resume");
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    // ---- snapshots and block jobs
+
+    @Test
+    void afterASnapshotTheOverlayIsExclusiveAndTheFormerTopShared() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", "/i/a.snap");
+        live.disks(disk("vda", "/i/a.snap", "/i/a")).show(bench);
+        assertThat(mode(bench, "/i/a.snap")).isEqualTo(LeaseMode.EXCLUSIVE);
+        assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.SHARED);
+        assertThat(bench.hypervisor.changes()).isEmpty();
+    }
+
+    @Test
+    void anActiveCommitHoldsItsBaseExclusiveAndLeavesTheOverlayWhenQemuHasClosedIt() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", "/i/a.snap");
+        live.disks(disk("vda", "/i/a.snap", "/i/a")).show(bench);
+        live.disks(mirrored("vda", "/i/a.snap", "active-commit", "/i/a", "/i/a"))
+                .show(bench);
+        assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.EXCLUSIVE);
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).contains(lease("/i/a.snap"));
+        bench.images.open(PID, "/i/a");
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+        assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.EXCLUSIVE);
+    }
+
+    @Test
+    void aCommitIntoABaseThatOthersUseIsAborted() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", "/i/a.snap");
+        live.disks(disk("vda", "/i/a.snap", "/i/a")).show(bench);
+        LeaseName base = lease("/i/a");
+        bench.lockspace.answer(base, FakeLockspace.heldByNodeB("far"));
+        live.disks(mirrored("vda", "/i/a.snap", "active-commit", "/i/a", "/i/a"))
+                .show(bench);
+        assertThat(bench.hypervisor.changes()).contains("abort vda").doesNotContain("pause");
+        assertThat(bench.view(DEMO).orElseThrow().problems())
+                .singleElement()
+                .satisfies(problem -> assertThat(problem).contains("A block job writes it all the same"));
+        live.disks(disk("vda", "/i/a.snap", "/i/a")).show(bench);
+        assertThat(bench.view(DEMO).orElseThrow().problems()).isEmpty();
+        assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.SHARED);
+    }
+
+    @Test
+    void theTargetOfACopyIsExclusiveFromItsFirstSightAndTheSourceGoesAfterThePivot() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", "/i/copy");
+        live.disks(mirrored("vda", "/i/a", "copy", "/i/copy")).show(bench);
+        assertThat(mode(bench, "/i/copy")).isEqualTo(LeaseMode.EXCLUSIVE);
+        live.disks(disk("vda", "/i/copy")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).contains(lease("/i/a"));
+        bench.images.open(PID, "/i/copy");
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/copy"));
+    }
+
+    @Test
+    void aCopyOntoWhatIsSomebodyElsesIsAborted() {
+        GuardBench bench = running();
+        bench.lockspace.answer(lease("/i/copy"), FakeLockspace.heldByNodeB("far"));
+        live.disks(mirrored("vda", "/i/a", "copy", "/i/copy")).show(bench);
+        assertThat(bench.hypervisor.changes()).containsExactly("abort vda");
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.hypervisor.changes()).containsExactly("abort vda");
+        assertThat(bench.view(DEMO).orElseThrow().problems()).isEmpty();
+    }
+
+    @Test
+    void afterARestartOfTheAgentTheLeasesGoOnFollowing() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", "/i/a.snap");
+        live.disks(disk("vda", "/i/a.snap", "/i/a")).show(bench);
+        GuardBench after = bench.afterCrash();
+        after.lockspace.resume();
+        live.disks(mirrored("vda", "/i/a.snap", "active-commit", "/i/a", "/i/a"))
+                .show(after);
+        after.pass(SOON);
+        assertThat(mode(after, "/i/a")).isEqualTo(LeaseMode.EXCLUSIVE);
+        after.images.open(PID, "/i/a");
+        live.disks(disk("vda", "/i/a")).show(after);
+        after.pass(SOON);
+        assertThat(after.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+}

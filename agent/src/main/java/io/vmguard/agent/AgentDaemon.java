@@ -6,6 +6,8 @@ import io.vmguard.agent.deadman.Deadman;
 import io.vmguard.agent.deadman.ListedProcess;
 import io.vmguard.agent.derive.DomainLeases;
 import io.vmguard.agent.domain.DomainStatus;
+import io.vmguard.agent.events.EventAppender;
+import io.vmguard.agent.events.EventLog;
 import io.vmguard.agent.fence.FenceTimes;
 import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
@@ -14,6 +16,7 @@ import io.vmguard.agent.guard.GuardSettings;
 import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.guard.GuardView;
 import io.vmguard.agent.hook.AgentClient;
+import io.vmguard.agent.hook.EventsHandler;
 import io.vmguard.agent.hook.HookCalls;
 import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
@@ -54,6 +57,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -98,6 +102,9 @@ final class AgentDaemon implements AutoCloseable {
     /** For leases that are being given back when the agent is told to stop. */
     private static final Duration RELEASE_LIMIT = Duration.ofSeconds(10);
 
+    /** Some hundred KiB; a start is two or three events. */
+    private static final int EVENTS_KEPT = 1000;
+
     private final AgentConfig config;
     private final ReadinessSocket readiness;
     private final LeaseEngine engine;
@@ -112,6 +119,7 @@ final class AgentDaemon implements AutoCloseable {
     private final DomainGuard guard;
     private final StatusFiles statusFiles;
     private final HookServer server;
+    private final EventAppender events;
     /** Empty in mode observe, which kills nothing. */
     private final Optional<Deadman> deadman;
 
@@ -191,6 +199,8 @@ final class AgentDaemon implements AutoCloseable {
         this.keepAlive =
                 new KeepAlive(readiness, System.getenv(), new Progress(engine, guard, settings.timeouts(), clock));
         HookCalls calls = new HookCalls(clock);
+        EventLog eventLog = new EventLog(EVENTS_KEPT);
+        this.events = EventAppender.attach(eventLog);
         StatusSource status =
                 new StatusSource(config, identity, engine, hypervisor, guard, deadman, times, watchdog, calls, clock);
         Upkeep upkeep = new Upkeep(
@@ -205,6 +215,7 @@ final class AgentDaemon implements AutoCloseable {
                 config.socketGroup(),
                 List.of(
                         new UpkeepHandler(upkeep),
+                        new EventsHandler(eventLog, HexFormat.of().toHexDigits(random.nextLong())),
                         new StopHandler(new AgentStop(new Parts(), RELEASE_LIMIT, stopped::countDown))),
                 new HookHandler(guard, leases, status, calls, observe, config.hookTimeout()));
     }
@@ -345,6 +356,7 @@ final class AgentDaemon implements AutoCloseable {
         imageFiles.close();
         processes.close();
         LOG.info("VG-103 stopped");
+        events.detach();
         keepAlive.close();
         deadman.ifPresent(Deadman::close);
         stopped.countDown();

@@ -2,10 +2,15 @@
 package io.vmguard.agent;
 
 import io.vmguard.agent.cli.DoctorCommand;
+import io.vmguard.agent.cli.EventsCommand;
 import io.vmguard.agent.cli.ExplainCommand;
 import io.vmguard.agent.cli.HostsCommand;
+import io.vmguard.agent.cli.ImportSanlockCommand;
+import io.vmguard.agent.cli.InitCommand;
 import io.vmguard.agent.cli.LeaseCommand;
 import io.vmguard.agent.cli.LeaseTools;
+import io.vmguard.agent.cli.ModeCommand;
+import io.vmguard.agent.cli.ReportCommand;
 import io.vmguard.agent.cli.StatusCommand;
 import io.vmguard.agent.cli.StopCommand;
 import io.vmguard.agent.cli.WhohasCommand;
@@ -21,6 +26,7 @@ import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LockspaceMaker;
 import io.vmguard.lease.location.LeaseLocation;
 import io.vmguard.lease.time.WrapsThePlatform;
+import java.io.InputStream;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.LinkedHashMap;
@@ -77,7 +83,7 @@ public final class Main implements Runnable {
         System.setProperty("picocli.converters.excludes", "java.time.*,java.sql.*");
         // And look for Groovy in every jar.
         System.setProperty("picocli.disable.closures", "true");
-        System.exit(commandLine(args).execute(args));
+        System.exit(commandLine(args, System.in).execute(args));
     }
 
     /** Ends the process at once, without any of its own code: for a state in which that cannot be trusted. */
@@ -87,13 +93,13 @@ public final class Main implements Runnable {
 
     /** With all commands. */
     static CommandLine commandLine() {
-        return commandLine(new String[0]);
+        return commandLine(new String[0], System.in);
     }
 
-    /** With what these arguments need: a command that is not asked for costs time as well, each some milliseconds. */
-    static CommandLine commandLine(String[] args) {
+    /** With what these arguments need: a command that is not asked for costs time as well, each some milliseconds. {@code in} is their standard input. */
+    static CommandLine commandLine(String[] args, InputStream in) {
         CommandLine line = new CommandLine(new Main());
-        Map<String, Supplier<Object>> commands = commands(args);
+        Map<String, Supplier<Object>> commands = commands(args, in);
         if (args.length > 0 && commands.containsKey(args[0])) {
             commands.keySet().retainAll(Set.of(args[0]));
         }
@@ -121,18 +127,28 @@ public final class Main implements Runnable {
     }
 
     /** In the order of the help. */
-    private static Map<String, Supplier<Object>> commands(String[] args) {
+    private static Map<String, Supplier<Object>> commands(String[] args, InputStream in) {
         Map<String, Supplier<Object>> commands = new LinkedHashMap<>();
         commands.put("agent", AgentCommand::new);
         commands.put("status", StatusCommand::new);
         commands.put("stop", StopCommand::new);
         commands.put(
                 "explain",
-                () -> new ExplainCommand(
-                        System.in, Main::leasesWithoutLibvirt, leaseTools(), Path.of("/run/libvirt/qemu")));
+                () -> new ExplainCommand(in, Main::leasesWithoutLibvirt, leaseTools(), Path.of("/run/libvirt/qemu")));
         commands.put("whohas", () -> new WhohasCommand(leaseTools(), Main::leasesWithoutLibvirt));
         commands.put("hosts", () -> new HostsCommand(leaseTools()));
+        commands.put("leases", () -> LeaseCommand.leases(leaseTools()));
+        commands.put("events", () -> new EventsCommand(leaseTools()));
         commands.put("doctor", () -> new DoctorCommand(leaseTools(), doctorKit()));
+        commands.put("init", () -> new InitCommand(leaseTools(), doctorKit(), in));
+        commands.put("import-sanlock", () -> new ImportSanlockCommand(leaseTools(), new SystemCommands(), in));
+        commands.put("mode", () -> new ModeCommand(leaseTools(), new SystemCommands(), in));
+        commands.put(
+                "report",
+                () -> new ReportCommand(
+                        leaseTools(),
+                        new SystemCommands(),
+                        () -> commandLine(new String[0], InputStream.nullInputStream())));
         commands.put("lease", () -> LeaseCommand.commandLine(leaseTools(), args.length > 1 ? args[1] : ""));
         return commands;
     }

@@ -55,8 +55,10 @@ class LayersTest {
                 "upkeep             | lease lease.inspect lease.time",
                 "stop               | guard lease",
                 "doctor             | config derive domain hook identity status",
-                "hook               | derive domain guard status stop upkeep lease lease.time",
-                "cli                | config derive doctor domain identity hook status lease lease.inspect lease.time HostName",
+                "events             |",
+                "setup              | doctor",
+                "hook               | derive domain events guard status stop upkeep lease lease.time",
+                "cli                | config derive doctor setup domain identity hook status lease lease.inspect lease.time HostName",
             })
     void eachPackageKnowsOnlyWhatItNeeds(String name, String others) {
         DescribedPredicate<JavaClass> known = Arrays.stream(others == null ? new String[0] : others.split(" "))

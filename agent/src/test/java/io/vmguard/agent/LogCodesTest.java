@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 /** Operators look lines up by their code: each line has one, and docs/operations.md has each. */
 class LogCodesTest {
     private static final Pattern CALL =
-            Pattern.compile("\\bLOG\\s*\\.(?:info|warn|error|fatal)\\(\\s*(?:\"(VG-[0-9]{3}) )?");
+            Pattern.compile("\\b(?:LOG|log\\(\\))\\s*\\.(?:info|warn|error|fatal)\\(\\s*(?:\"(VG-[0-9]{3}) )?");
     private static final Pattern ROW = Pattern.compile("(?m)^\\| (VG-[0-9]{3}) \\| (.+) \\| (.+) \\| (.+) \\|$");
 
     private final SortedSet<String> inSource = new TreeSet<>();

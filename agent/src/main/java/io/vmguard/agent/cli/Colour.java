@@ -18,7 +18,21 @@ final class Colour {
         };
     }
 
+    /** Of a line of the log. */
+    static String level(String word) {
+        return switch (word) {
+            case "WARN" -> in("33", word);
+            case "ERROR", "FATAL" -> in("1;31", word);
+            default -> word;
+        };
+    }
+
+    /** Whether somebody sees them. */
+    static boolean on() {
+        return Ansi.AUTO.enabled();
+    }
+
     private static String in(String code, String text) {
-        return Ansi.AUTO.enabled() ? "\u001b[" + code + "m" + text + "\u001b[0m" : text;
+        return on() ? "\u001b[" + code + "m" + text + "\u001b[0m" : text;
     }
 }

@@ -28,6 +28,7 @@ record Explanation(
     /** One JSON document and a newline; {@code refused} is there only if a disk is refused. */
     String json() {
         ObjectNode root = JsonNodeFactory.instance.objectNode();
+        root.put("format", LeaseReport.FORMAT);
         root.put("file", file);
         root.putObject("domain")
                 .put("name", domain.name())

@@ -46,6 +46,13 @@ public final class LeaseCommand implements Runnable {
         return line;
     }
 
+    /** What everybody asks first has a short name of its own: {@code vmguard leases} is {@code vmguard lease list}. */
+    public static CommandLine leases(LeaseTools tools) {
+        CommandLine line = new CommandLine(new LeaseListCommand(tools));
+        line.getCommandSpec().name("leases");
+        return line;
+    }
+
     @Override
     public void run() {
         spec.commandLine().usage(spec.commandLine().getOut());

@@ -77,7 +77,7 @@ public final class StatusCommand implements Callable<Integer> {
         if (output.isJson()) {
             out.print(body);
         } else {
-            new StatusText(out).print(report);
+            new StatusText(out, Colour.on()).print(report);
         }
         out.flush();
         return report.ready() ? 0 : NOT_READY;

@@ -113,6 +113,7 @@ public final class WhohasCommand extends DirectoryCommand {
 
     private static ObjectNode json(String disk, Derivation derivation, LeaseHolders holders) throws IOException {
         ObjectNode root = JsonNodeFactory.instance.objectNode();
+        root.put("format", LeaseReport.FORMAT);
         root.put("disk", disk);
         ArrayNode leases = root.putArray("leases");
         for (DiskLease lease : derivation.leases()) {

@@ -4,15 +4,26 @@ package io.vmguard.agent.status;
 import io.vmguard.agent.derive.OneLine;
 import java.io.PrintWriter;
 import java.util.Locale;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** A status report for people. */
 public final class StatusText {
+    /** What must not be overlooked. */
+    private static final Pattern LOUD = Pattern.compile("NOT [A-Z ]*[A-Z]|WARNING:|PROBLEM:");
+
     private final PrintWriter out;
+    private final boolean colours;
 
     public StatusText(PrintWriter out) {
+        this(out, false);
+    }
+
+    /** @param colours whether {@code out} is a terminal that shows them */
+    public StatusText(PrintWriter out, boolean colours) {
         this.out = out;
+        this.colours = colours;
     }
 
     /** Prints all of it; does not flush or close. */
@@ -122,7 +133,7 @@ public final class StatusText {
     private void line(String format, @Nullable Object... values) {
         String text = OneLine.of(String.format(Locale.ROOT, format, values)).stripTrailing();
         if (!text.isEmpty()) {
-            out.println(text);
+            out.println(colours ? LOUD.matcher(text).replaceAll("\u001b[1;31m$0\u001b[0m") : text);
         }
     }
 }

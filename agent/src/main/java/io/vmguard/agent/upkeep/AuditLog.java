@@ -14,6 +14,8 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /**
  * One line of JSON for every step that takes something away: what is about to be done and on what proof, and how it ended.
@@ -21,6 +23,8 @@ import java.util.Set;
  * <p>Lines are only ever appended. Whoever rotates the file may move it away at any time.
  */
 public final class AuditLog {
+    private static final Logger LOG = LogManager.getLogger(AuditLog.class);
+
     private final ObjectMapper json = new ObjectMapper();
     private final Path file;
     private final LeaseClock clock;
@@ -56,6 +60,7 @@ public final class AuditLog {
                 channel.write(buffer);
             }
             channel.force(true);
+            LOG.warn("VG-120 audit: {}", json.writeValueAsString(line));
         } catch (IOException e) {
             throw new IOException("cannot write the audit log " + file + ": " + e.getMessage(), e);
         }

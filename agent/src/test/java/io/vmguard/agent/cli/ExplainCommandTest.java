@@ -49,7 +49,7 @@ class ExplainCommandTest {
     @Test
     void jsonOfStandardInputIsOneLineOfTheDocumentedShape() {
         assertThat(run(ONE_RBD_DISK, "--format", "json")).isZero();
-        assertThat(out).hasToString("{\"file\":\"-\"," + ONE_RBD_DISK_JSON);
+        assertThat(out).hasToString("{\"format\":1,\"file\":\"-\"," + ONE_RBD_DISK_JSON);
         assertThat(err.toString()).isEmpty();
     }
 
@@ -60,7 +60,7 @@ class ExplainCommandTest {
                 .isZero();
         assertThat(out.toString().lines().map(line -> json(line).get("file").asText()))
                 .containsExactly(one.toString(), "-", resource("demo1.xml"));
-        assertThat(out.toString()).startsWith("{\"file\":\"" + one + "\"," + ONE_RBD_DISK_JSON);
+        assertThat(out.toString()).startsWith("{\"format\":1,\"file\":\"" + one + "\"," + ONE_RBD_DISK_JSON);
     }
 
     @Test
@@ -133,7 +133,9 @@ class ExplainCommandTest {
         Path missing = dir.resolve("missing.xml");
         assertThat(run("", "--format", "json", bad.toString(), missing.toString(), dir.toString(), good.toString()))
                 .isEqualTo(2);
-        assertThat(out.toString()).startsWith("{\"file\":\"" + good + "\",").endsWith("}\n");
+        assertThat(out.toString())
+                .startsWith("{\"format\":1,\"file\":\"" + good + "\",")
+                .endsWith("}\n");
         assertThat(err.toString().lines())
                 .satisfiesExactly(
                         line -> assertThat(line).matches("vmguard: .*/bad\\\\n.xml:1:[0-9]+: the domain has no name"),

@@ -148,6 +148,17 @@ class StatusReportTest {
         assertThat(text(report).lines()).hasSize(text(good).lines().toList().size() - 2);
     }
 
+    @Test
+    void coloursAreForTerminalsAndChangeNoWord() {
+        StringWriter out = new StringWriter();
+        PrintWriter printer = new PrintWriter(out);
+        new StatusText(printer, true).print(SampleReport.of(false));
+        printer.flush();
+        assertThat(out.toString())
+                .contains("\u001b[1;31mNOT READY\u001b[0m: starts are refused", "\u001b[1;31mWARNING:\u001b[0m");
+        assertThat(out.toString().replaceAll("\u001b\\[[0-9;]*m", "")).isEqualTo(text(SampleReport.of(false)));
+    }
+
     private static String text(StatusReport report) {
         StringWriter out = new StringWriter();
         PrintWriter printer = new PrintWriter(out);

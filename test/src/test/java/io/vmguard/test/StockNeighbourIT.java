@@ -4,8 +4,10 @@ package io.vmguard.test;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
@@ -30,6 +32,8 @@ class StockNeighbourIT {
     static final TwoHosts HOSTS = new TwoHosts(STORAGE::show, "io_timeout: 1s", "hook_timeout: 20s");
 
     private static TestHost stock;
+    /** Null where there is none. */
+    private static @Nullable LoopDevice device;
 
     private final GuardedHost a = HOSTS.a;
     private final GuardedHost c = HOSTS.b;
@@ -50,6 +54,9 @@ class StockNeighbourIT {
 
         void show(String host, TestHost.Builder builder) {
             builder.bind(images, host.equals("stock") ? "/real" : "/images").ceph(ceph);
+            if (LoopDevice.AVAILABLE) {
+                builder.loopDevices();
+            }
         }
 
         @Override
@@ -75,6 +82,12 @@ class StockNeighbourIT {
                 .sh("truncate -s 1M /images/file.img /images/block.img; chmod 666 /images/*; test-ceph secret")
                 .mustSucceed();
         HOSTS.b.host.sh("test-ceph secret").mustSucceed();
+        if (LoopDevice.AVAILABLE) {
+            HOSTS.a.host.sh("truncate -s 4M /images/behind.img").mustSucceed();
+            device = LoopDevice.on(HOSTS.a.host, "/images/behind.img")
+                    .alsoOn(HOSTS.b.host)
+                    .alsoOn(stock);
+        }
         STORAGE.ceph.rbd("create", "--size", "4M", "rbd/one").mustSucceed();
     }
 
@@ -116,7 +129,7 @@ class StockNeighbourIT {
                         .ok());
     }
 
-    /** A path names the lease, not the type that the XML gives it. Containers have no block device that QEMU could open. */
+    /** The lease is that of the path, whatever the XML says is there. */
     @Test
     void aFileThatAStockDomainHasIsRefusedByUsAsABlockDeviceToo() {
         startsOnStock("--file", "/images/block.img");
@@ -124,6 +137,41 @@ class StockNeighbourIT {
                         .mustFail()
                         .stderr())
                 .contains("is in use by");
+    }
+
+    @Test
+    void aBlockDeviceThatOurDomainHasIsRefusedByTheStockHost() {
+        String path = blockDevice();
+        a.host.createDomain("ours", "--block", path).mustSucceed();
+        assertLockRefused(stock.createDomain("theirs", "--block", path));
+        a.host.virsh("destroy", "ours").mustSucceed();
+        startsOnStock("--block", path);
+    }
+
+    @Test
+    void aBlockDeviceThatAStockDomainHasIsRefusedByUs() {
+        String path = blockDevice();
+        startsOnStock("--block", path);
+        for (GuardedHost host : new GuardedHost[] {a, c}) {
+            assertThat(host.host
+                            .createDomain("ours", "--block", path)
+                            .mustFail()
+                            .stderr())
+                    .contains("is in use by");
+        }
+        stock.virsh("destroy", "theirs").mustSucceed();
+        Eventually.await(
+                "the device to be free",
+                Duration.ofSeconds(10),
+                () -> c.host.createDomain("ours", "--block", path).mustSucceed().ok());
+    }
+
+    private static String blockDevice() {
+        if (device == null) {
+            System.err.println("SKIPPED in StockNeighbourIT: block devices, for this machine has no loop devices");
+        }
+        Assumptions.assumeTrue(device != null, "no loop devices");
+        return device.path();
     }
 
     /** Stock does not lock network disks; between our hosts they are. */

@@ -51,6 +51,8 @@ public final class TestHost extends TestContainer {
         private final String name;
         private final List<Bind> binds = new ArrayList<>();
         private final Map<String, String> environment = new LinkedHashMap<>();
+        private final List<Device> devices = new ArrayList<>(List.of(Device.parse("/dev/fuse")));
+        private final List<String> deviceRules = new ArrayList<>();
 
         private Builder(String name) {
             this.name = name;
@@ -71,6 +73,13 @@ public final class TestHost extends TestContainer {
         /** Gives it the configuration and keys of a Ceph cluster. {@code test-ceph secret} then tells libvirt of them. */
         public Builder ceph(CephCluster cluster) {
             return bind(cluster.configuration(), "/etc/ceph");
+        }
+
+        /** Lets it use loop devices, which are those of this machine. Only where {@link LoopDevice#AVAILABLE}. */
+        public Builder loopDevices() {
+            devices.add(Device.parse("/dev/loop-control"));
+            deviceRules.add("b 7:* rwm");
+            return this;
         }
 
         /** libvirtd also listens on {@code qemu+tcp://127.0.0.1:PORT/system}, for migrations. */
@@ -107,7 +116,8 @@ public final class TestHost extends TestContainer {
                     .withSecurityOpts(List.of("seccomp=unconfined", "apparmor=unconfined"))
                     .withCgroupnsMode("host")
                     .withTmpFs(Map.of("/run", "", "/tmp", "exec"))
-                    .withDevices(Device.parse("/dev/fuse"))
+                    .withDevices(devices)
+                    .withDeviceCgroupRules(deviceRules)
                     .withBinds(binds);
         }
     }

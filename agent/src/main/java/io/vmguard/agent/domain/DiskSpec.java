@@ -25,6 +25,11 @@ public record DiskSpec(
         ImageChain chain,
         String alias) {
 
+    /** The same disk with another chain. */
+    DiskSpec with(ImageChain other) {
+        return new DiskSpec(target, device, readOnly, shareable, discardsWrites, source, optional, other, alias);
+    }
+
     /** A disk of which nothing is known but its source. */
     public DiskSpec(
             String target,

@@ -33,6 +33,7 @@ public final class DomainXml {
     private final XmlCursor cursor;
     private final List<DiskSpec> disks = new ArrayList<>();
     private final OtherXml others;
+    private final BlockJobsXml jobs;
     private @Nullable String name;
     private @Nullable UUID uuid;
     private boolean isStatus;
@@ -45,6 +46,7 @@ public final class DomainXml {
     private DomainXml(XmlCursor cursor) {
         this.cursor = cursor;
         this.others = new OtherXml(cursor);
+        this.jobs = new BlockJobsXml(cursor);
     }
 
     /**
@@ -115,6 +117,8 @@ public final class DomainXml {
             if (cursor.name().equals("job")) {
                 String async = cursor.attribute("async", "none");
                 job = async.equals("none") ? "" : async;
+            } else if (cursor.name().equals("blockjobs")) {
+                jobs.read();
             } else if (cursor.name().equals("domain")) {
                 if (domain != null) {
                     throw cursor.problem("there is a second <domain> in the <domstatus>");
@@ -125,7 +129,7 @@ public final class DomainXml {
         if (domain == null) {
             throw cursor.problem("there is no <domain> in the <domstatus>");
         }
-        return domain;
+        return jobs.in(domain);
     }
 
     private DomainSpec domain() throws DomainXmlException {

@@ -305,6 +305,65 @@ class DomainGuardFollowTest {
         assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.SHARED);
     }
 
+    private static String commit(int base) {
+        return "<blockjob name='commit-vda-libvirt-2-format' type='commit' state='running'><disk dst='vda'/>"
+                + "<base node='libvirt-" + base + "-format'/><top node='libvirt-2-format'/></blockjob>";
+    }
+
+    @Test
+    void aCommitBetweenBackingImagesIsSeenInTheStatusFileAndItsBaseIsExclusiveAsLongAsItRuns() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/top", "/i/mid", "/i/a");
+        live.disks(disk("vda", "/i/top", "/i/mid", "/i/a")).show(bench);
+        assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.SHARED);
+        live.jobs(commit(3)).show(bench);
+        assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.EXCLUSIVE);
+        assertThat(mode(bench, "/i/mid")).isEqualTo(LeaseMode.SHARED);
+        bench.images.open(PID, "/i/top", "/i/a");
+        live.jobs().disks(disk("vda", "/i/top", "/i/a")).show(bench);
+        bench.pass(SOON);
+        assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.SHARED);
+        assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/top"), lease("/i/a"));
+    }
+
+    @Test
+    void aCommitBetweenBackingImagesThatOthersReadIsAborted() {
+        GuardBench bench = running();
+        bench.run(TestDomain.of("reader", "shared:/i/base"));
+        live.disks(disk("vda", "/i/a", "/i/mid", "/i/base")).show(bench);
+        live.jobs(commit(3)).show(bench);
+        assertThat(bench.hypervisor.changes()).containsExactly("abort vda");
+        live.jobs().show(bench);
+        assertThat(bench.view(DEMO).orElseThrow().problems()).isEmpty();
+    }
+
+    @Test
+    void theOverlayOfASnapshotIsLeasedWhileItIsBeingMade() {
+        GuardBench bench = running();
+        live.jobs("<blockjob name='create-libvirt-5-format' type='create' state='running'><create mode='format'/>"
+                + "<src type='file' format='qcow2'><source file='/i/a.snap' index='5'/></src></blockjob>");
+        live.show(bench);
+        assertThat(mode(bench, "/i/a.snap")).isEqualTo(LeaseMode.EXCLUSIVE);
+        bench.images.open(PID, "/i/a", "/i/a.snap");
+        live.jobs().disks(disk("vda", "/i/a.snap", "/i/a")).show(bench);
+        assertThat(mode(bench, "/i/a.snap")).isEqualTo(LeaseMode.EXCLUSIVE);
+        assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.SHARED);
+    }
+
+    @Test
+    void anImageThatWasMadeForNothingIsGivenBackWhenTheDomainEnds() {
+        GuardBench bench = running();
+        live.jobs(
+                "<blockjob type='create' state='running'><src type='file' format='raw'><source file='/i/n'/></src></blockjob>");
+        live.show(bench);
+        live.jobs().show(bench);
+        bench.pass(Duration.ofMinutes(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/n"));
+        bench.processes.end(DEMO.uuid());
+        bench.settle();
+        assertThat(bench.lockspace.held()).isEmpty();
+    }
+
     @Test
     void theTargetOfACopyIsExclusiveFromItsFirstSightAndTheSourceGoesAfterThePivot() {
         GuardBench bench = running();

@@ -34,6 +34,17 @@ public final class FakeProcesses implements QemuProcesses {
         startTicks = ticks;
     }
 
+    /** The QEMU of this domain ends. */
+    public void end(UUID domain) {
+        FakeProcess process;
+        synchronized (this) {
+            process = processes.get(domain);
+        }
+        if (process != null) {
+            process.end();
+        }
+    }
+
     /** The pid of what is launched next. */
     public synchronized void nextPid(int pid) {
         nextPid = pid;

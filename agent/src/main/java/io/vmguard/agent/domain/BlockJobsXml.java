@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.domain;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Reads {@code <blockjobs>} of a status file: which images running jobs write that the live domain does not show as written. That are the base
+ * of a commit between backing images, which the domain shows as a backing image like any other, and an image that is being made for a
+ * snapshot or a copy and is not in the domain yet. Format: libvirt's {@code qemuStatusXML}, as version 9.0 writes it; what is not understood is
+ * passed over, for the domain shows it a moment later.
+ */
+final class BlockJobsXml {
+
+    /** {@code libvirt-7-format} or {@code libvirt-7-storage}: the image with that index. */
+    private static final Pattern NODE = Pattern.compile("libvirt-([0-9]+)-(?:format|storage)");
+
+    private static final int MAX_JOBS = 1024;
+
+    private record Commit(String target, String baseIndex) {}
+
+    private final XmlCursor cursor;
+    private final List<Commit> commits = new ArrayList<>();
+    private final List<DiskSource> made = new ArrayList<>();
+
+    BlockJobsXml(XmlCursor cursor) {
+        this.cursor = cursor;
+    }
+
+    /** The element that the cursor stands on. */
+    void read() throws DomainXmlException {
+        int own = cursor.depth();
+        while (cursor.nextChild(own)) {
+            if (cursor.name().equals("blockjob") && commits.size() + made.size() < MAX_JOBS) {
+                job();
+            }
+        }
+    }
+
+    private void job() throws DomainXmlException {
+        String type = cursor.attribute("type", "");
+        String state = cursor.attribute("state", "");
+        boolean over = state.equals("completed")
+                || state.equals("failed")
+                || state.equals("cancelled")
+                || state.equals("concluded");
+        String target = "";
+        String base = "";
+        DiskSource source = null;
+        int own = cursor.depth();
+        while (cursor.nextChild(own)) {
+            switch (cursor.name()) {
+                case "disk" -> target = cursor.attribute("dst", "");
+                case "base" -> base = cursor.attribute("node", "");
+                case "src" -> {
+                    List<ImageSpec> images = ImageXml.read(cursor).images();
+                    source = images.isEmpty() ? null : images.get(0).source();
+                }
+                default -> {
+                    // How it goes, not what it writes.
+                }
+            }
+        }
+        Matcher node = NODE.matcher(base);
+        if (over) {
+            return;
+        }
+        if (type.equals("commit") && !target.isEmpty() && node.matches()) {
+            commits.add(new Commit(target, node.group(1)));
+        } else if (type.equals("create") && source != null) {
+            made.add(source);
+        }
+    }
+
+    /** The domain with these images among those that are written. */
+    DomainSpec in(DomainSpec domain) {
+        if (commits.isEmpty() && made.isEmpty()) {
+            return domain;
+        }
+        List<DiskSpec> disks = domain.disks().stream().map(this::in).toList();
+        List<OtherStorage> others = new ArrayList<>(domain.others());
+        made.forEach(source -> others.add(new OtherStorage.Image("new image", "written", false, false, source)));
+        return new DomainSpec(domain.name(), domain.uuid(), disks, domain.onLockFailure(), others);
+    }
+
+    private DiskSpec in(DiskSpec disk) {
+        List<ImageSpec> written = new ArrayList<>(disk.chain().written());
+        for (Commit commit : commits) {
+            if (commit.target().equals(disk.target())) {
+                disk.chain().backing().stream()
+                        .filter(image -> image.index().equals(commit.baseIndex()))
+                        .forEach(written::add);
+            }
+        }
+        ImageChain chain = disk.chain();
+        return written.size() == chain.written().size()
+                ? disk
+                : disk.with(new ImageChain(chain.format(), chain.backing(), chain.ended(), written));
+    }
+}

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
+import io.vmguard.agent.derive.DiskLease;
+import io.vmguard.agent.domain.DomainXml;
+import io.vmguard.agent.domain.DomainXmlException;
+import io.vmguard.agent.hypervisor.ChangeResult;
+import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.hypervisor.SuspendResult;
+import io.vmguard.agent.testing.FakeHypervisor;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
 import io.vmguard.agent.testing.TestDomain;
@@ -11,6 +17,7 @@ import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseUse;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -46,6 +53,9 @@ final class GuardWalk {
         int lateWakeups;
         int pausesProved;
         int wentOn;
+        int plugged;
+        int givenBack;
+        int expelled;
 
         void add(Tally other) {
             launched += other.launched;
@@ -58,6 +68,9 @@ final class GuardWalk {
             lateWakeups += other.lateWakeups;
             pausesProved += other.pausesProved;
             wentOn += other.wentOn;
+            plugged += other.plugged;
+            givenBack += other.givenBack;
+            expelled += other.expelled;
         }
     }
 
@@ -84,6 +97,10 @@ final class GuardWalk {
         boolean launching;
         boolean active;
         boolean halted;
+        /** The further disk: libvirt shows it; QEMU has it open. */
+        boolean plugged;
+
+        boolean open;
         final List<FakeProcess> processes = new ArrayList<>();
 
         Machine(TestDomain domain, boolean wild) {
@@ -119,7 +136,22 @@ final class GuardWalk {
         }
 
         boolean needs(LeaseName resource) {
-            return domain.resources().contains(resource);
+            return domain.resources().contains(resource) || (open && resource.equals(extra()));
+        }
+
+        /** The lease of the disk that is plugged in and out while it runs. */
+        LeaseName extra() {
+            return TestDomain.of(domain.name(), "/x-" + domain.name()).resource();
+        }
+
+        String xml() {
+            return plugged
+                    ? domain.xml()
+                            .replace(
+                                    "</devices>",
+                                    "<disk type='file' device='disk'><source file='/x-" + domain.name()
+                                            + "'/><backingStore/><target dev='vdx'/><alias name='dev-vdx'/></disk></devices>")
+                    : domain.xml();
         }
     }
 
@@ -147,6 +179,12 @@ final class GuardWalk {
         random = new SplittableRandom(seed);
         bench.hypervisor.onDestroy(this::destroy);
         bench.hypervisor.onSuspend(this::suspend);
+        bench.hypervisor.devices(new FakeHypervisor.Obedient() {
+            @Override
+            public ChangeResult unplug(UUID uuid, String alias, Duration limit) {
+                return expel(uuid);
+            }
+        });
         watch();
     }
 
@@ -166,6 +204,7 @@ final class GuardWalk {
     private void watch() {
         bench.lockspace.onRelease(resource -> {
             tally.released++;
+            tally.givenBack += machines.stream().anyMatch(m -> m.extra().equals(resource)) ? 1 : 0;
             say("  guard releases " + nameOf(resource));
             machines.stream()
                     .filter(machine -> machine.needs(resource) && machine.mayWrite())
@@ -211,8 +250,8 @@ final class GuardWalk {
                 .flatMap(machine -> machine.domain.derivation().leases().stream())
                 .filter(lease -> lease.resource().equals(resource.value()))
                 .findFirst()
-                .orElseThrow()
-                .identity();
+                .map(DiskLease::identity)
+                .orElse("a further disk");
     }
 
     // ---- walking
@@ -225,7 +264,7 @@ final class GuardWalk {
                 bench.clock.advance(Duration.ofSeconds(random.nextInt(40)));
             }
             if (chance(60)) {
-                bench.hypervisor.silent(libvirtSilent || machines.stream().anyMatch(machine -> machine.asking != null));
+                libvirtAnswersUnlessAHookRuns();
                 bench.slowCalls.runOne(random);
             }
             if (chance(70)) {
@@ -234,6 +273,10 @@ final class GuardWalk {
             checkDisks();
             countPauses();
         }
+    }
+
+    private void libvirtAnswersUnlessAHookRuns() {
+        bench.hypervisor.silent(libvirtSilent || machines.stream().anyMatch(machine -> machine.asking != null));
     }
 
     private void countPauses() {
@@ -258,10 +301,12 @@ final class GuardWalk {
     private void act() {
         Machine machine = machines.get(random.nextInt(machines.size()));
         int dice = random.nextInt(100);
-        if (dice < 50) {
+        if (dice < 44) {
             live(machine);
-        } else if (dice < 75) {
+        } else if (dice < 64) {
             storage(machine);
+        } else if (dice < 80) {
+            devices(machine);
         } else if (dice < 85) {
             hooksAndEvents(machine);
         } else if (dice < 88) {
@@ -310,6 +355,77 @@ final class GuardWalk {
         machine.processes.removeIf(process -> !process.alive());
     }
 
+    // ---- devices
+
+    private void devices(Machine machine) {
+        if (!machine.active || !machine.alive()) {
+            return;
+        }
+        if (!machine.plugged) {
+            if (chance(50) && machine.open) {
+                say(machine.domain.name() + ": QEMU closes the further disk");
+                machine.open = false;
+                opened(machine);
+            } else if (!machine.open) {
+                say(machine.domain.name() + ": a further disk is plugged in");
+                tally.plugged++;
+                machine.open = true;
+                machine.plugged = true;
+                opened(machine);
+                shown(machine);
+            }
+        } else if (chance(60)) {
+            say(machine.domain.name() + ": the further disk is unplugged");
+            machine.plugged = false;
+            shown(machine);
+        }
+    }
+
+    private void opened(Machine machine) {
+        machine.processes.forEach(process -> bench.images.open(
+                process.pid(), machine.open ? new String[] {"/x-" + machine.domain.name()} : new String[0]));
+    }
+
+    /** libvirt shows it; its event and its status file: now, later with another one, twice or never. */
+    private void shown(Machine machine) {
+        bench.hypervisor.activate(machine.domain.uuid(), machine.domain.name(), machine.xml());
+        tellDevices(machine);
+    }
+
+    private void tellDevices(Machine machine) {
+        if (chance(60)) {
+            String xml = "<domstatus state='running'>" + machine.xml() + "</domstatus>";
+            try {
+                bench.guard.status(DomainXml.parseStatus(xml.getBytes(StandardCharsets.UTF_8)));
+            } catch (DomainXmlException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+        if (chance(40)) {
+            bench.guard.changed(new DomainChange(
+                    machine.domain.uuid(), machine.domain.name(), DomainChange.Kind.DEVICE_ADDED, "dev-vdx"));
+        }
+    }
+
+    private ChangeResult expel(UUID uuid) {
+        Machine machine = machines.stream()
+                .filter(m -> m.domain.uuid().equals(uuid))
+                .findFirst()
+                .orElseThrow();
+        if (chance(30) || !machine.active) {
+            return new ChangeResult.Failed("busy");
+        }
+        if (chance(70)) {
+            say("  libvirt unplugs the further disk of " + machine.domain.name());
+            tally.expelled++;
+            machine.plugged = false;
+            machine.open = chance(30);
+            opened(machine);
+            shown(machine);
+        }
+        return new ChangeResult.Done();
+    }
+
     private void hear(Machine machine, boolean giveUp) {
         CompletableFuture<StartAnswer> answer = machine.asking;
         if (answer == null || !giveUp && !answer.isDone()) {
@@ -333,6 +449,8 @@ final class GuardWalk {
         tally.launched++;
         machine.launching = false;
         machine.active = true;
+        machine.plugged = false;
+        machine.open = false;
         FakeProcess process = bench.launch(machine.domain);
         if (chance(15)) {
             process.stick();
@@ -386,6 +504,8 @@ final class GuardWalk {
                     lateHooks.remove(random.nextInt(lateHooks.size())).uuid());
         } else if (chance(30)) {
             bench.guard.reconnected();
+        } else if (chance(30) && machine.active) {
+            tellDevices(machine);
         } else if (chance(30)) {
             bench.guard.connected();
         } else {
@@ -409,6 +529,7 @@ final class GuardWalk {
                         ? FakeLockspace.heldByNodeB("far")
                         : new AcquireResult.CannotTell(LeaseFault.TIMED_OUT, "no answer", false);
         bench.lockspace.answer(resource, machine.wild ? null : answer);
+        bench.lockspace.answer(machine.extra(), chance(30) ? FakeLockspace.heldByNodeB("far") : null);
     }
 
     private KillResult destroy(UUID uuid) {
@@ -475,6 +596,7 @@ final class GuardWalk {
         } else {
             bench.lockspace.lose(Duration.ofSeconds(random.nextInt(82)));
             if (chance(60)) {
+                libvirtAnswersUnlessAHookRuns();
                 bench.pass(Duration.ofMillis(1500)); // all is quick and well meanwhile
                 if (membership == Membership.FREE && chance(70)) {
                     join();
@@ -548,7 +670,10 @@ final class GuardWalk {
         bench.processes.silent(false);
         bench.lockspace.holdBack(false);
         List.copyOf(bench.lockspace.waiting()).forEach(bench.lockspace::complete);
-        machines.forEach(machine -> machine.domain.resources().forEach(r -> bench.lockspace.answer(r, null)));
+        machines.forEach(machine -> {
+            machine.domain.resources().forEach(r -> bench.lockspace.answer(r, null));
+            bench.lockspace.answer(machine.extra(), null);
+        });
         for (int second = 0; second < 70; second++) {
             for (Machine machine : machines) {
                 hear(machine, true);

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * Random walks of one host. In scope: hooks that are lost, late and doubled, clients that give up, starts that fail before QEMU, QEMUs
  * that libvirt gives up while they live, lists and lookups that fail or come late and in any order, leases that are held elsewhere,
  * that storage does not answer for or answers late, lost memberships, noticed at once or after a
- * sleep, pauses that are proved, late or refused, SIGKILLs that do not work at once, restarts of the agent, and
+ * sleep, disks plugged in and out with their news lost, late and doubled and QEMU closing them late, some of them somebody else's, pauses that are proved, late or refused, SIGKILLs that do not work at once, restarts of the agent, and
  * domains that no hook announced. Out of scope: a libvirt that lists a domain as inactive while it is starting it.
  *
  * <p>After every step: no lease is given back while its QEMU lives or may come, and no two QEMUs share a disk. Then all ends, and
@@ -59,6 +59,9 @@ class GuardWalkSimTest {
         assertThat(all.restarts).as("restarts").isGreaterThan(10);
         assertThat(all.lateWakeups).as("late wakeups").isGreaterThan(10);
         assertThat(all.pausesProved).as("pauses proved").isGreaterThan(3);
+        assertThat(all.plugged).as("plugged disks").isGreaterThan(30);
+        assertThat(all.givenBack).as("leases of plugged disks given back").isGreaterThan(3);
+        assertThat(all.expelled).as("plugged disks sent away").isPositive();
         assertThat(all.wentOn).as("paused ones that went on").isPositive();
     }
 

@@ -23,6 +23,11 @@ public final class FakeProcess {
         this.startTicks = startTicks;
     }
 
+    /** Its process id. */
+    public int pid() {
+        return pid;
+    }
+
     /** From now on a SIGKILL is noted but changes nothing before {@link #end}. */
     public synchronized void stick() {
         stuck = true;

@@ -16,6 +16,7 @@ import io.vmguard.agent.guard.GuardSettings;
 import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.guard.GuardView;
 import io.vmguard.agent.hook.AgentClient;
+import io.vmguard.agent.hook.DeviceHandler;
 import io.vmguard.agent.hook.EventsHandler;
 import io.vmguard.agent.hook.HookCalls;
 import io.vmguard.agent.hook.HookHandler;
@@ -216,6 +217,7 @@ final class AgentDaemon implements AutoCloseable {
                 List.of(
                         new UpkeepHandler(upkeep),
                         new EventsHandler(eventLog, HexFormat.of().toHexDigits(random.nextLong())),
+                        new DeviceHandler(guard, leases),
                         new StopHandler(new AgentStop(new Parts(), RELEASE_LIMIT, stopped::countDown))),
                 new HookHandler(guard, leases, status, calls, observe, config.hookTimeout()));
     }

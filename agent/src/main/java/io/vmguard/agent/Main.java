@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent;
 
+import io.vmguard.agent.cli.AttachCheckCommand;
 import io.vmguard.agent.cli.DoctorCommand;
 import io.vmguard.agent.cli.EventsCommand;
 import io.vmguard.agent.cli.ExplainCommand;
@@ -11,6 +12,7 @@ import io.vmguard.agent.cli.LeaseCommand;
 import io.vmguard.agent.cli.LeaseTools;
 import io.vmguard.agent.cli.ModeCommand;
 import io.vmguard.agent.cli.ReportCommand;
+import io.vmguard.agent.cli.ReserveCommand;
 import io.vmguard.agent.cli.StatusCommand;
 import io.vmguard.agent.cli.StopCommand;
 import io.vmguard.agent.cli.WhohasCommand;
@@ -136,6 +138,8 @@ public final class Main implements Runnable {
                 "explain",
                 () -> new ExplainCommand(in, Main::leasesWithoutLibvirt, leaseTools(), Path.of("/run/libvirt/qemu")));
         commands.put("whohas", () -> new WhohasCommand(leaseTools(), Main::leasesWithoutLibvirt));
+        commands.put("attach-check", () -> new AttachCheckCommand(in));
+        commands.put("reserve", () -> new ReserveCommand(in));
         commands.put("hosts", () -> new HostsCommand(leaseTools()));
         commands.put("leases", () -> LeaseCommand.leases(leaseTools()));
         commands.put("events", () -> new EventsCommand(leaseTools()));

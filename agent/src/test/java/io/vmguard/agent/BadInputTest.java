@@ -29,6 +29,8 @@ class BadInputTest {
     private static final Map<String, List<String>> NEEDED = Map.of(
             "explain", List.of("/no/such/domain.xml"),
             "whohas", List.of("/no/such/disk"),
+            "attach-check", List.of("demo1", "/no/such/device.xml"),
+            "reserve", List.of("demo1", "/no/such/device.xml"),
             "stop", List.of("--keep"),
             "doctor", List.of("--no-probe"),
             "lease show", List.of("rbd-0001"),

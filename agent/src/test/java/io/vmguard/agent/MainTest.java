@@ -57,6 +57,8 @@ class MainTest {
                 "stop",
                 "explain",
                 "whohas",
+                "attach-check",
+                "reserve",
                 "hosts",
                 "doctor",
                 "leases",

@@ -74,6 +74,11 @@ public final class ActiveDomains {
                 domain.name(), leases.derive(domain), LiveDisks.of(domain, images, hypervisor), begunNanos);
     }
 
+    /** Which files the disks of a device are that is about to be plugged in. */
+    LiveDisks disks(DomainSpec device) {
+        return LiveDisks.of(device, images, hypervisor);
+    }
+
     /** See {@link ImageFiles#openBy}. */
     Optional<Set<FileKey>> openBy(GuardedProcess process) {
         return images.openBy(process);

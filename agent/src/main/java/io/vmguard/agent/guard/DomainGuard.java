@@ -71,6 +71,8 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private final Endings endings;
     private final DeviceConflicts conflicts;
     private final LeaseFollower follower;
+    private final Reservations reservations;
+    private final ActiveDomains activeDomains;
     private final Reconciliation reconciliation;
     private final Starts starts;
     private final Losses losses;
@@ -116,6 +118,8 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         this.restarts = new Restarts(state, hypervisor);
         this.conflicts = new DeviceConflicts(state, hypervisor.devices(), claims, this::unprotected);
         this.follower = new LeaseFollower(state, activeDomains, claims, conflicts, this::followed);
+        this.reservations = new Reservations(state, claims, follower);
+        this.activeDomains = activeDomains;
         this.reconciliation = new Reconciliation(
                 state, hypervisor, activeDomains, claims, follower, conflicts::repels, this::doom, this::known);
         this.starts = new Starts(state, claims, endings, reconciliation, arming);
@@ -140,6 +144,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         } else if (run.halted) {
             pauses.decide(run);
         } else {
+            reservations.decided(run);
             reconciliation.decideFound(run);
             follower.decided(run);
         }
@@ -200,6 +205,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             List.copyOf(state.runs.values()).forEach(endings::hintEnd);
         }
         starts.reconsider();
+        reservations.look(nowNanos);
         restarts.startWhenDue(nowNanos);
         reconciliation.listWhenDue(nowNanos);
         arming.follow();
@@ -211,7 +217,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     /** Nothing is under way: what happens next comes as a message, or is the loss of the membership. */
     private boolean settled() {
-        return starts.idle() && state.runs.values().stream().allMatch(Run::settled);
+        return starts.idle()
+                && reservations.idle()
+                && state.runs.values().stream().allMatch(Run::settled);
     }
 
     private void last() {
@@ -255,6 +263,30 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                 arming.sayAgain();
             }
         });
+    }
+
+    /**
+     * Asks whether a disk may be plugged into a running domain, and has its leases held for a while if it may. Not on a thread that must
+     * not wait for storage; any other.
+     *
+     * @param domain name or UUID
+     * @param device a domain with nothing but the device
+     * @param derivation what it calls for
+     * @param hold how long the leases are held for the disk to show up; zero: not at all, it is only asked
+     * @return completes within some ten seconds, on the guard's thread; cancelled, nothing is kept
+     */
+    public CompletableFuture<StartAnswer> reserve(
+            String domain, DomainSpec device, Derivation derivation, Duration hold) {
+        CompletableFuture<StartAnswer> answer = new CompletableFuture<>();
+        LiveDisks disks = activeDomains.disks(device);
+        if (state.loop.closing()
+                || !state.loop.offer(() -> reservations.ask(domain, derivation, disks, hold, answer))) {
+            answer.complete(new StartAnswer.CannotTell(
+                    state.loop.closing()
+                            ? "vmguard: the lease agent is stopping"
+                            : "vmguard: the lease agent has too much to do"));
+        }
+        return answer;
     }
 
     /** libvirt's {@code release} hook: that run has ended, it says. Any thread. */

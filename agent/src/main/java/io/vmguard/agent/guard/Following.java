@@ -76,6 +76,9 @@ final class Following {
     /** The same, but they are kept until the domain ends. */
     final Set<LeaseName> kept = new HashSet<>();
 
+    /** Leases of disks that are about to be plugged in, and until when on the boot clock; a moment without end while that is not decided. */
+    final Map<LeaseName, Long> expected = new HashMap<>();
+
     final Set<LeaseName> converting = new HashSet<>();
     /** Boot clock: from when on a change of mode that was refused may be asked for again. */
     final Map<LeaseName, Long> convertAgainNanos = new HashMap<>();

@@ -104,6 +104,15 @@ final class LeaseClaims {
         }
     }
 
+    /** The same, also if it is waited for: what is won later the engine gives back. */
+    void forget(Run run, LeaseName resource) {
+        CompletableFuture<AcquireResult> future = run.pending.remove(resource);
+        if (future != null && !future.cancel(false) && future.getNow(null) instanceof AcquireResult.Acquired acquired) {
+            onHeld(run, resource, acquired);
+        }
+        giveBack(run, resource);
+    }
+
     private void release(LeaseName resource, Run.Wanted wanted) {
         // Another domain of this host may be using a shared one, too.
         state.lockspace.release(resource, wanted.note()).thenAccept(result -> {

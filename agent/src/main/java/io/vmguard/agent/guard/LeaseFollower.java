@@ -132,6 +132,7 @@ final class LeaseFollower {
             following.needs.put(resource, new Need(lease.target(), lease.role(), seenNanos));
             following.leaving.remove(resource);
             following.kept.remove(resource);
+            following.expected.remove(resource);
         }
         Map<LeaseName, DiskLease> called = called(following);
         called.forEach((resource, lease) -> follow(run, resource, lease));
@@ -243,6 +244,62 @@ final class LeaseFollower {
         }
     }
 
+    // ---- what is about to come
+
+    /**
+     * A disk is about to be plugged in, if it may be: wants its leases.
+     *
+     * @param fresh gets those that the run did not want before
+     */
+    void expect(Run run, List<DiskLease> leases, LiveDisks disks, Set<LeaseName> fresh) {
+        Following following = run.following;
+        for (DiskLease lease : leases) {
+            LeaseName resource = new LeaseName(lease.resource());
+            if (!run.wanted.containsKey(resource)) {
+                run.want(lease, note(run, resource, lease));
+                fresh.add(resource);
+                following.needs.put(resource, new Need(lease.target(), lease.role(), state.clock.bootNanos()));
+                following.expected.put(resource, Long.MAX_VALUE);
+            }
+        }
+        disks.byTarget().forEach((target, disk) -> {
+            following.files.computeIfAbsent(target, t -> new HashSet<>()).addAll(disk.files());
+            if (!disk.provable()) {
+                following.unprovable.add(target);
+            }
+        });
+    }
+
+    /** These are kept until then whether or not the disk has come. */
+    void reserve(Run run, Set<LeaseName> fresh, long untilNanos) {
+        fresh.forEach(resource -> run.following.expected.computeIfPresent(resource, (r, until) -> untilNanos));
+    }
+
+    /** The disk does not come. What has not come all the same is given up at once: nobody was told that it may. */
+    void expectNoMore(Run run, Set<LeaseName> fresh) {
+        Following following = run.following;
+        for (LeaseName resource : fresh) {
+            if (following.expected.remove(resource) == null || isOver(run)) {
+                continue; // it has been seen
+            }
+            claims.forget(run, resource);
+            following.needs.remove(resource);
+        }
+    }
+
+    /** Reservations end; from then on they are leases of disks that the domain does not have. */
+    private void expire(Run run, long nowNanos) {
+        Following following = run.following;
+        for (Map.Entry<LeaseName, Long> entry : List.copyOf(following.expected.entrySet())) {
+            if (nowNanos >= entry.getValue()) {
+                LeaseName resource = entry.getKey();
+                following.expected.remove(resource);
+                following.needs.computeIfPresent(resource, (r, need) -> new Need(need.target(), need.role(), nowNanos));
+                state.listWanted = true;
+            }
+        }
+    }
+
     // ---- what changes
 
     private void convert(Run run, LeaseName resource, Run.Wanted wanted, LeaseMode mode) {
@@ -301,7 +358,10 @@ final class LeaseFollower {
         for (LeaseName resource : run.wanted.keySet()) {
             Need need = following.needs.get(resource);
             boolean gone = need != null && !called.contains(resource) && live.begunNanos() > need.seenNanos();
-            if (!gone || following.leaving.containsKey(resource) || following.kept.contains(resource)) {
+            if (!gone
+                    || following.expected.containsKey(resource)
+                    || following.leaving.containsKey(resource)
+                    || following.kept.contains(resource)) {
                 continue;
             }
             if (provable(following, need)) {
@@ -325,6 +385,9 @@ final class LeaseFollower {
     /** Looks whether QEMU has closed what its domain does not use any more, if it is time to. */
     void lookWhenDue(Run run, long nowNanos) {
         Following following = run.following;
+        if (!following.expected.isEmpty()) {
+            expire(run, nowNanos);
+        }
         GuardedProcess process = run.process;
         if (following.leaving.isEmpty()
                 || following.filesUnderWay

@@ -10,6 +10,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -43,7 +44,7 @@ public final class AgentClient {
      * @throws IOException with a sentence for people, if there is no such answer within the limit
      */
     public String get(String path) throws IOException {
-        String reply = ask("GET " + path + " HTTP/1.0\r\nHost: vmguard\r\n\r\n");
+        String reply = ask("GET " + path + " HTTP/1.0\r\nHost: vmguard\r\n\r\n", new byte[0]);
         if (parse(reply).status() != 200) {
             throw new IOException("the agent says " + reply.lines().findFirst().orElse(""));
         }
@@ -57,15 +58,21 @@ public final class AgentClient {
      * @throws IOException with a sentence for people, if there is no complete answer within the limit: it may be done all the same
      */
     public Reply post(String path) throws IOException {
-        return parse(ask("POST " + path + " HTTP/1.0\r\nHost: vmguard\r\nContent-Length: 0\r\n\r\n"));
+        return post(path, new byte[0]);
     }
 
-    private String ask(String request) throws IOException {
+    /** The same with a body. */
+    public Reply post(String path, byte[] body) throws IOException {
+        String head = "POST " + path + " HTTP/1.0\r\nHost: vmguard\r\nContent-Length: " + body.length + "\r\n\r\n";
+        return parse(ask(head, body));
+    }
+
+    private String ask(String head, byte[] body) throws IOException {
         CompletableFuture<String> reply = new CompletableFuture<>();
         // A socket of a killed agent can accept and never answer: the wait is bounded here.
         Thread thread = new Thread(() -> {
             try {
-                reply.complete(exchange(request));
+                reply.complete(exchange(head, body));
             } catch (IOException e) {
                 reply.completeExceptionally(e);
             }
@@ -85,12 +92,14 @@ public final class AgentClient {
         }
     }
 
-    private String exchange(String request) throws IOException {
+    private String exchange(String head, byte[] body) throws IOException {
         try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
             channel.connect(UnixDomainSocketAddress.of(socket));
-            ByteBuffer out = ByteBuffer.wrap(request.getBytes(StandardCharsets.US_ASCII));
-            while (out.hasRemaining()) {
-                channel.write(out);
+            for (byte[] part : List.of(head.getBytes(StandardCharsets.US_ASCII), body)) {
+                ByteBuffer out = ByteBuffer.wrap(part);
+                while (out.hasRemaining()) {
+                    channel.write(out);
+                }
             }
             ByteArrayOutputStream reply = new ByteArrayOutputStream();
             ByteBuffer in = ByteBuffer.allocate(8192);

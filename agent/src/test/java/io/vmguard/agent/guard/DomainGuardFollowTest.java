@@ -8,6 +8,7 @@ import static io.vmguard.agent.guard.LiveXml.mirrored;
 import static io.vmguard.agent.guard.LiveXml.rbd;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.hypervisor.ChangeResult;
 import io.vmguard.agent.hypervisor.KillResult;
@@ -19,6 +20,7 @@ import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import java.time.Duration;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -236,6 +238,93 @@ class DomainGuardFollowTest {
         bench.pass(Duration.ofSeconds(2));
         assertThat(bench.hypervisor.changes()).endsWith("resume");
         assertThat(bench.lockspace.held()).contains(lease("/i/b"));
+    }
+
+    // ---- asked before
+
+    private CompletableFuture<StartAnswer> ask(GuardBench bench, Duration hold, String disk) {
+        DomainSpec device = new LiveXml(TestDomain.of("device")).disks(disk).spec();
+        DomainSpec bare = new DomainSpec("device", null, device.disks());
+        CompletableFuture<StartAnswer> answer =
+                bench.guard.reserve(DEMO.name(), bare, TestDomain.BY_NAME.derive(bare), hold);
+        bench.settle();
+        return answer;
+    }
+
+    @Test
+    void whoOnlyAsksIsToldAndNothingIsHeldAfterwards() {
+        GuardBench bench = running();
+        assertThat(ask(bench, Duration.ZERO, disk("vdb", "/i/b", "/i/base")))
+                .isCompletedWithValueMatching(StartAnswer.Granted.class::isInstance);
+        bench.settle();
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+        bench.lockspace.answer(lease("/i/base"), FakeLockspace.heldByNodeB("far"));
+        StartAnswer no =
+                ask(bench, Duration.ZERO, disk("vdb", "/i/b", "/i/base")).join();
+        assertThat(no).isInstanceOf(StartAnswer.Refused.class);
+        assertThat(no.message())
+                .contains("/i/base")
+                .contains("is in use by domain far on host node-b")
+                .doesNotContain("started");
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+        assertThat(bench.hypervisor.changes()).isEmpty();
+        assertThat(bench.view(DEMO).orElseThrow().problems()).isEmpty();
+    }
+
+    @Test
+    void whatTheDomainItselfHasCannotBePluggedIntoItAgain() {
+        GuardBench bench = running();
+        assertThat(ask(bench, SOON, disk("vdb", "/i/a")).join()).isInstanceOf(StartAnswer.Refused.class);
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void aReservedDiskThatShowsUpKeepsItsLease() {
+        GuardBench bench = running();
+        assertThat(ask(bench, Duration.ofSeconds(60), disk("vdb", "/i/b")).join())
+                .isInstanceOf(StartAnswer.Granted.class);
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"));
+        bench.images.open(PID, "/i/a", "/i/b");
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.pass(Duration.ofMinutes(2));
+        assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/a"), lease("/i/b"));
+        bench.images.open(PID, "/i/a");
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void aReservedDiskThatDoesNotShowUpIsGivenBackButNotWhileQemuHasItOpen() {
+        GuardBench bench = running();
+        ask(bench, Duration.ofSeconds(60), disk("vdb", "/i/b"));
+        bench.images.open(PID, "/i/a", "/i/b");
+        bench.pass(Duration.ofSeconds(59));
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"));
+        bench.pass(Duration.ofSeconds(30));
+        assertThat(bench.lockspace.held()).as("QEMU has it open").contains(lease("/i/b"));
+        bench.images.open(PID, "/i/a");
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void withoutAnAnswerOfTheStorageNothingIsToldAndNothingIsKept() {
+        GuardBench bench = running();
+        bench.lockspace.holdBack(true);
+        CompletableFuture<StartAnswer> answer = ask(bench, Duration.ofSeconds(60), disk("vdb", "/i/b"));
+        assertThat(answer).isNotDone();
+        bench.pass(Duration.ofSeconds(11));
+        assertThat(answer.join()).isInstanceOf(StartAnswer.CannotTell.class);
+        bench.lockspace.complete(lease("/i/b"));
+        bench.settle();
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void ofADomainThatDoesNotRunNothingCanBeTold() {
+        GuardBench bench = GuardBench.enforcing();
+        assertThat(ask(bench, SOON, disk("vdb", "/i/b")).join()).isInstanceOf(StartAnswer.CannotTell.class);
     }
 
     // ---- media

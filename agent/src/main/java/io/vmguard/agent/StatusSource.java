@@ -82,7 +82,7 @@ final class StatusSource implements Supplier<StatusReport> {
                         identity.nodeName(),
                         Duration.ofNanos(clock.bootNanos() - startedNanos).toSeconds(),
                         domains.granted(),
-                        domains.refused()),
+                        domains.refused() + calls.wouldHaveBeenRefused()),
                 lockspace.member(),
                 lockspace(view),
                 watchdog(reset),
@@ -172,7 +172,8 @@ final class StatusSource implements Supplier<StatusReport> {
             warnings.add(view.detail());
         }
         if (config.mode() == AgentConfig.Mode.OBSERVE) {
-            warnings.add("mode observe: nothing is refused or stopped; " + domains.refused()
+            warnings.add("mode observe: nothing is refused or stopped; "
+                    + (domains.refused() + calls.wouldHaveBeenRefused())
                     + " starts would have been refused so far");
         }
         if (!libvirt.connected()) {

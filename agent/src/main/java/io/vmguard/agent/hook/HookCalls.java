@@ -16,6 +16,7 @@ public final class HookCalls {
     private final LeaseClock clock;
     private long calls;
     private long lastNanos;
+    private long letThrough;
 
     public HookCalls(LeaseClock clock) {
         this.clock = clock;
@@ -24,6 +25,15 @@ public final class HookCalls {
     synchronized void called() {
         calls++;
         lastNanos = clock.bootNanos();
+    }
+
+    synchronized void letThrough() {
+        letThrough++;
+    }
+
+    /** Starts in mode observe that would have been refused without the guard having been asked, or before it decided. */
+    public synchronized long wouldHaveBeenRefused() {
+        return letThrough;
     }
 
     /** Since this agent started. */

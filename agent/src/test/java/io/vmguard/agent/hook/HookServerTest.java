@@ -76,6 +76,7 @@ class HookServerTest {
     private final FakeHypervisor hypervisor = new FakeHypervisor();
     private final ExecutorService slowCalls = Executors.newCachedThreadPool();
     private final List<AutoCloseable> open = new ArrayList<>();
+    private final HookCalls calls = new HookCalls(clock);
     private final AtomicInteger stops = new AtomicInteger();
     private Path socket = Path.of("");
 
@@ -171,13 +172,8 @@ class HookServerTest {
     }
 
     private HookServer serve(DomainGuard guard, boolean observe, Duration answerLimit) throws IOException {
-        HookHandler handler = new HookHandler(
-                guard,
-                TestDomain.BY_NAME,
-                () -> SampleReport.of(true),
-                new HookCalls(new FakeClock()),
-                observe,
-                answerLimit);
+        HookHandler handler =
+                new HookHandler(guard, TestDomain.BY_NAME, () -> SampleReport.of(true), calls, observe, answerLimit);
         HookServer server =
                 new HookServer(socket, Optional.empty(), List.of(upkeep(), new StopHandler(stop(guard))), handler);
         server.start();
@@ -304,6 +300,32 @@ class HookServerTest {
         Answer migration = ask(post("migrate", "demo1", "", DEMO1.xml()));
         assertThat(migration.status()).isEqualTo(200);
         assertThat(migration.body()).contains("not supported");
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aProbeOfTheDoctorIsAnsweredAndNeverGrantedInAnyMode(boolean observe) throws IOException {
+        server(observe);
+        TestDomain probe = TestDomain.of(HookCalls.PROBE_PREFIX + "0123", "/no/such/disk");
+        Answer answer = ask(prepare(probe));
+        assertThat(answer.status()).isEqualTo(409);
+        assertThat(answer.body()).startsWith("vmguard: " + HookCalls.PROBE_ANSWER);
+        assertThat(ask(post("release", probe.name(), "", probe.xml())).status()).isEqualTo(200);
+        assertThat(lockspace.held()).isEmpty();
+        assertThat(calls.count()).isEqualTo(2);
+        assertThat(calls.wouldHaveBeenRefused()).isZero();
+        clock.advance(Duration.ofSeconds(7));
+        assertThat(calls.lastAgo().orElseThrow()).isBetween(Duration.ofSeconds(7), Duration.ofSeconds(8));
+    }
+
+    @Test
+    void whatObserveLetsThroughWithoutTheGuardIsCountedToo() throws IOException {
+        DomainGuard hanging = guard(true); // never started
+        serve(hanging, true, Duration.ofMillis(200));
+        assertThat(calls.lastAgo()).isEmpty();
+        assertThat(ask(prepare(DEMO1)).status()).isEqualTo(200);
+        assertThat(ask(post("prepare", "demo1", "", "<domain>")).status()).isEqualTo(200);
+        assertThat(calls.wouldHaveBeenRefused()).isEqualTo(2);
     }
 
     @Test

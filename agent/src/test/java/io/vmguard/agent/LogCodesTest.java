@@ -21,6 +21,12 @@ class LogCodesTest {
             Pattern.compile("\\b(?:LOG|log\\(\\))\\s*\\.(?:info|warn|error|fatal)\\(\\s*(?:\"(VG-[0-9]{3}) )?");
     private static final Pattern ROW = Pattern.compile("(?m)^\\| (VG-[0-9]{3}) \\| (.+) \\| (.+) \\| (.+) \\|$");
 
+    private static final Pattern CODE = Pattern.compile("VG-[0-9]{3}");
+
+    /** The deadman's lines, to its service's standard error, which is the journal. */
+    private static final Pattern SAID = Pattern.compile(
+            "say(?:_once \\S+)? [0-9] \"(?!\\$text)|printf '<[0-9]>%s\\\\n' \"(?!\\$5)|\\btext=\"(?!\\$)");
+
     private final SortedSet<String> inSource = new TreeSet<>();
     private final List<String> without = new ArrayList<>();
 
@@ -40,10 +46,29 @@ class LogCodesTest {
         }
     }
 
+    /** A shell script whose lines for the journal begin as a pattern says. */
+    private void readScript(Path script, Pattern line) throws IOException {
+        String text = Files.readString(script);
+        Matcher said = line.matcher(text);
+        int lines = 0;
+        while (said.find()) {
+            lines++;
+            Matcher code = CODE.matcher(text).region(said.end(), text.length());
+            if (code.lookingAt()) {
+                inSource.add(code.group());
+            } else {
+                without.add(script + ": " + text.substring(said.start(), Math.min(text.length(), said.end() + 40)));
+            }
+        }
+        assertThat(lines).as("lines in " + script).isPositive();
+    }
+
     @Test
     void everyLineOfTheLogHasACodeThatTheOperationsPageExplainsAndTheOtherWayRound() throws IOException {
         read(Path.of("src/main/java"));
         read(Path.of("../lease/src/main/java"));
+        readScript(Path.of("../packaging/common/deadman"), SAID);
+        readScript(Path.of("../libvirt-hooks/qemu"), Pattern.compile("set_line \"(?!\\$1\")"));
         assertThat(without).isEmpty();
         List<String> inDocs = new ArrayList<>();
         Matcher row = ROW.matcher(Files.readString(Path.of("../docs/operations.md")));

@@ -398,8 +398,9 @@ class QemuHookTest {
         assertThat(result.status()).isZero();
         assertThat(result.stderr()).isEmpty();
         assertThat(journal)
-                .hasContent("-t vmguard -p daemon.warning -- demo1: the lease agent does not answer (no socket at "
-                        + socket + "): let through unprotected (mode observe), operation prepare");
+                .hasContent(
+                        "-t vmguard -p daemon.warning -- VG-207 demo1: the lease agent does not answer (no socket at "
+                                + socket + "): let through unprotected (mode observe), operation prepare");
     }
 
     @Test

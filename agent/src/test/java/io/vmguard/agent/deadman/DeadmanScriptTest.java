@@ -105,7 +105,7 @@ class DeadmanScriptTest {
 
             assertKilled(listed);
             assertKilled(stopped);
-            awaitLog("<2>SIGKILL to domain demo, pid " + listed.pid() + ": lockspace LS is not renewed");
+            awaitLog("<2>VG-711 SIGKILL to domain demo, pid " + listed.pid() + ": lockspace LS is not renewed");
             awaitLog("its agent, pid " + ProcessHandle.current().pid() + ", does not renew");
             awaitPasses(KILL + 2);
             assertThat(unlisted.isAlive()).isTrue();
@@ -171,7 +171,7 @@ class DeadmanScriptTest {
             at(KILL + 10);
             for (Process each : listed) {
                 assertKilled(each);
-                awaitLog("<2>SIGKILL to domain demo, pid " + each.pid() + ": lockspace LS is not renewed");
+                awaitLog("<2>VG-711 SIGKILL to domain demo, pid " + each.pid() + ": lockspace LS is not renewed");
             }
             awaitPasses(KILL + 12);
             assertThat(stranger.isAlive()).isTrue();

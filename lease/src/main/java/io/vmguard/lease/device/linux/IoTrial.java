@@ -11,6 +11,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.random.RandomGenerator;
 
 /**
@@ -18,10 +20,12 @@ import java.util.random.RandomGenerator;
  * removed again; on a device by reading alone.
  */
 public final class IoTrial {
-    private static final int MOST = 400;
+    private static final int MOST = 200;
 
     private final LeaseClock clock;
     private final RandomGenerator random;
+    /** Never counted down: a wait on it is a pause. */
+    private final CountDownLatch never = new CountDownLatch(1);
 
     public IoTrial(LeaseClock clock, RandomGenerator random) {
         this.clock = clock;
@@ -38,7 +42,7 @@ public final class IoTrial {
     public record Result(boolean writes, List<Double> millis, String failure) {}
 
     /**
-     * Blocks for about {@code howLong}, and for as long as the storage does.
+     * Blocks for about {@code howLong}, over which its tries are spread, and for as long as the storage does.
      *
      * @param where directory or device
      * @throws IOException if there is nothing to be tried
@@ -65,11 +69,23 @@ public final class IoTrial {
         }
     }
 
+    /** @return false if there is no more time */
+    private boolean pause(Duration duration) {
+        try {
+            return !never.await(duration.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
     private Result measure(DirectFile file, boolean writes, int sectorBytes, Duration howLong) {
         List<Double> millis = new ArrayList<>();
         byte[] sector = new byte[sectorBytes];
         long startedNanos = clock.bootNanos();
-        while (millis.size() < MOST && clock.bootNanos() - startedNanos < howLong.toNanos()) {
+        while (millis.size() < MOST
+                && pause(howLong.dividedBy(writes ? MOST / 2 : MOST))
+                && clock.bootNanos() - startedNanos < howLong.toNanos()) {
             // The second sector as well: a sector at an odd offset is what the format writes.
             long offset = millis.size() / 2 % 2 * (long) sectorBytes;
             long beforeNanos = clock.bootNanos();

@@ -58,6 +58,7 @@ class LayersTest {
                 "events             |",
                 "setup              | doctor",
                 "hook               | derive domain events guard status stop upkeep lease lease.time",
+                "manual             |",
                 "cli                | config derive doctor setup domain identity hook status lease lease.inspect lease.time HostName",
             })
     void eachPackageKnowsOnlyWhatItNeeds(String name, String others) {

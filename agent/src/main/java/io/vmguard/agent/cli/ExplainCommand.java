@@ -65,7 +65,7 @@ public final class ExplainCommand implements Callable<Integer> {
 
     @Option(
             names = "--on",
-            paramLabel = "NAME",
+            paramLabel = "DOMAIN",
             description = "A domain that runs on this host, by what libvirt has written of it; needs root.")
     private List<String> running = List.of();
 

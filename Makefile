@@ -5,7 +5,7 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test chaos sim deb rpm bench bench-agent fuzz mutation format clean
+.PHONY: help run test chaos sim deb rpm class-list bench bench-agent fuzz mutation format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
@@ -18,6 +18,7 @@ help:
 	@echo 'make bench-agent  the agent with 200 domains and 1,000 disks: memory, CPU, pauses, and how fast all end at a loss; MINUTES=5'
 	@echo 'make fuzz    look for bytes that a decoder cannot take, SECONDS=60 for each; TARGET=pattern for some'
 	@echo 'make mutation  break the lease format and its machines in small ways: do the tests notice? (ten minutes)'
+	@echo 'make class-list  look again which classes the archive of classes is made of (after new commands, or a new JDK)'
 	@echo 'make format  put the sources into the form that the build asks for'
 	@echo 'make clean'
 
@@ -45,6 +46,11 @@ test:
 	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
 	test/infra/build-images.sh; \
 	$(MVN) verify
+
+class-list:
+	@scripts/install-deps.sh build
+	$(PACKAGE) -pl agent -am
+	scripts/class-list.sh
 
 CHAOS = all
 HOSTS = 2

@@ -18,24 +18,35 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
 fi
 export SOURCE_DATE_EPOCH
 
-# Puts what is installed into directory $1: bin/, libexec/, lib/, jna/, etc/, qemu-hook. Modes are set, not copied: they must not
+# Puts what is installed into directory $1: bin/, libexec/, lib/, jna/, etc/, qemu-hook,
+# classes.list, manual/man/, manual/completion/. Modes are set, not copied: they must not
 # depend on the umask of who checked out.
 stage_files() {
     mkdir -p "$1/bin" "$1/libexec" "$1/lib" "$1/jna" "$1/etc"
     install -m 0755 "$root/packaging/common/vmguard" "$1/bin/vmguard"
-    install -m 0755 "$root/packaging/common/deadman" "$1/libexec/deadman"
+    install -m 0755 "$root/packaging/common/deadman" "$root/packaging/common/archive-classes" "$1/libexec/"
+    install -m 0644 "$root/packaging/common/classes.list" "$1/classes.list"
     install -m 0644 "$root/packaging/common/vmguard.yaml" "$1/etc/vmguard.yaml"
     # Not executable here: only the copy that the package puts into libvirt's directory is a hook.
     install -m 0644 "$root/libvirt-hooks/qemu" "$1/qemu-hook"
     install -m 0644 "$agent/vmguard-agent-$version.jar" "$agent"/lib/*.jar "$1/lib/"
     stage_jna "$1"
+    # By the JVM that built, from the commands themselves.
+    java=$(jdk_tool java)
+    (umask 022 && "$java" -cp "$1/lib/*" io.vmguard.agent.WriteManual "$1/manual" "$version" \
+        "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%d)") || fail "no manual pages"
+}
+
+# The path of a tool of the JDK that built; `jar` is not always linked into the PATH.
+jdk_tool() {
+    tool=${JAVA_HOME:+$JAVA_HOME/bin/}$1
+    command -v "$tool" >/dev/null || tool=$(dirname "$(readlink -f "$(command -v javac)")")/$1
+    printf '%s\n' "$tool"
 }
 
 # JNA's native libraries, for the architectures on which distributions run KVM.
 stage_jna() {
-    # The one of the JDK that built; `jar` is not always linked into the PATH.
-    jar=${JAVA_HOME:+$JAVA_HOME/bin/}jar
-    command -v "$jar" >/dev/null || jar=$(dirname "$(readlink -f "$(command -v javac)")")/jar
+    jar=$(jdk_tool jar)
     jna_jar=$(echo "$1"/lib/jna-[0-9]*.jar)
     [ -e "$jna_jar" ] || fail "no jna jar in $agent/lib"
     unpacked=$1/jna.unpacked

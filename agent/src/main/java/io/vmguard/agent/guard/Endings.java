@@ -99,7 +99,7 @@ final class Endings {
                 return;
             }
             run.process = found.process();
-            run.phase = Phase.RUNNING;
+            run.on(RunLife.Event.FIND);
             run.foundStopped = stopped;
             foundOne.accept(run);
             LOG.info("VG-200 {} runs as pid {}", run, found.process().pid());
@@ -133,13 +133,14 @@ final class Endings {
         if (process != null) {
             process.close();
         }
-        run.ended = true;
+        boolean halted = run.halted;
+        run.on(RunLife.Event.END);
         state.runs.remove(run.uuid, run);
         long nowNanos = state.clock.bootNanos();
         state.endedNanos.values().removeIf(ended -> nowNanos - ended > ENDED_NANOS);
         state.endedNanos.put(run.uuid, nowNanos);
         claims.giveUp(run);
-        if (!run.leasesLost || run.halted) {
+        if (!run.leasesLost || halted) {
             claims.releaseAll(run); // what a halted run holds is of the next membership
         }
         afterEnd.accept(run);

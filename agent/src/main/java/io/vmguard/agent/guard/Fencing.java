@@ -41,7 +41,11 @@ final class Fencing {
             return;
         }
         long nowNanos = state.clock.bootNanos();
-        run.doomed = true;
+        run.on(RunLife.Event.DOOM);
+        doom(run, wish, renewedNanos, nowNanos);
+    }
+
+    private void doom(Run run, Wish wish, long renewedNanos, long nowNanos) {
         run.wish = wish;
         run.progress = Progress.NONE;
         run.doomedNanos = nowNanos;
@@ -54,9 +58,8 @@ final class Fencing {
 
     /** There is no time left for anything but SIGKILL. */
     void kill(Run run) {
-        run.halted = false;
-        run.doomed = false;
-        begin(run, Wish.POWEROFF, overdue());
+        run.on(RunLife.Event.KILL);
+        doom(run, Wish.POWEROFF, overdue(), state.clock.bootNanos());
     }
 
     /** A last renewal so long ago that nothing orderly is left to do. */

@@ -83,8 +83,7 @@ final class Pauses {
             return;
         }
         if (stopped) {
-            run.doomed = false;
-            run.halted = true;
+            run.on(RunLife.Event.HALT);
             run.progress = Progress.PAUSE_PROVED;
             run.held.clear();
             run.nextLookNanos = state.clock.bootNanos() + LOOK_AGAIN_NANOS;
@@ -114,7 +113,7 @@ final class Pauses {
                 || process.startedNanos() < state.settings.guardedSinceNanos()) {
             return;
         }
-        run.halted = true;
+        run.on(RunLife.Event.HALT);
         run.orphaned = true;
         run.stopSent = true;
         run.nextLookNanos = state.clock.bootNanos();
@@ -196,7 +195,7 @@ final class Pauses {
             kill.accept(run);
             return;
         }
-        run.halted = false;
+        run.on(RunLife.Event.RESUME);
         run.pauseAsked = false;
         run.stopSent = false;
         run.progress = Progress.NONE;

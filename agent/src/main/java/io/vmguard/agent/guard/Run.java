@@ -18,6 +18,8 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Collectors;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * Touched by the guard's thread only.
  */
 final class Run {
+    private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
+
     /** Where a run stands. */
     enum Phase {
         /** Its start waits for the answer. */
@@ -45,6 +49,9 @@ final class Run {
 
     final UUID uuid;
     final String name;
+    /** What it is in; {@link #phase}, {@link #doomed}, {@link #halted} and {@link #ended} say the same in parts. Changed by {@link #on} alone. */
+    private RunLife.State life;
+
     Phase phase;
     final Map<LeaseName, Wanted> wanted = new LinkedHashMap<>();
     final Map<LeaseName, Boolean> held = new HashMap<>();
@@ -138,6 +145,29 @@ final class Run {
         this.uuid = uuid;
         this.name = name;
         this.phase = phase;
+        this.life = phase == Phase.ACQUIRING ? RunLife.State.ACQUIRING : RunLife.State.GRANTED;
+    }
+
+    RunLife.State life() {
+        return life;
+    }
+
+    /** Something has happened to it. What cannot have happened changes nothing. */
+    void on(RunLife.Event event) {
+        RunLife.State next = RunLife.next(life, event).orElse(null);
+        if (next == null) {
+            LOG.error("VG-908 internal error: {} is {}, and then {}", this, life, event);
+            return;
+        }
+        life = next;
+        switch (next) {
+            case ACQUIRING -> phase = Phase.ACQUIRING;
+            case GRANTED, DOOMED -> phase = Phase.GRANTED;
+            case RUNNING, DYING, HALTED -> phase = Phase.RUNNING;
+            case ENDED -> ended = true;
+        }
+        doomed = next == RunLife.State.DOOMED || next == RunLife.State.DYING;
+        halted = next == RunLife.State.HALTED;
     }
 
     void want(DiskLease lease, LeaseNote note) {

@@ -193,7 +193,7 @@ final class Starts {
 
     /** From here on a QEMU of this run may exist. */
     private void launchable(Run run, CompletableFuture<StartAnswer> answer) {
-        run.phase = Phase.GRANTED;
+        run.on(RunLife.Event.GRANT);
         run.mayRunSinceNanos = state.clock.bootNanos();
         run.nextLookupNanos = run.mayRunSinceNanos + Endings.LOOKUP_EARLY_NANOS;
         run.answer = null;
@@ -208,6 +208,7 @@ final class Starts {
     /** A start that is not granted: whatever it got goes back at once, for no QEMU can have come of it. */
     void abandon(Run run, StartAnswer no) {
         claims.giveUp(run);
+        run.on(RunLife.Event.REFUSE);
         state.runs.remove(run.uuid, run);
         claims.releaseAll(run);
         CompletableFuture<StartAnswer> answer = run.answer;

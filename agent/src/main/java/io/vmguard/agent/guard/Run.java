@@ -89,6 +89,8 @@ final class Run {
 
     long nextLookupNanos;
     boolean lookupUnderWay;
+    /** This agent has granted its start. */
+    boolean granted;
     /** A list had it; nobody asked for its start. */
     boolean found;
     /** Somebody said that it has ended. */

@@ -116,6 +116,12 @@ final class Starts {
                 // (Its list would not come: it waits for this very hook.) Whether a QEMU was left is for the lookup to
                 // say.
                 before.inactiveSinceNanos = Math.max(before.inactiveSinceNanos, start.askedNanos());
+                if (!before.granted) {
+                    // Met while this start waits, on libvirt's list or among the leases of an earlier agent: what the
+                    // list
+                    // shows is this very start, and an earlier agent's grant is older.
+                    before.mayRunSinceNanos = Math.min(before.mayRunSinceNanos, start.askedNanos() - 1);
+                }
                 endings.hintEnd(before);
                 return false;
             }
@@ -194,6 +200,7 @@ final class Starts {
     /** From here on a QEMU of this run may exist. */
     private void launchable(Run run, CompletableFuture<StartAnswer> answer) {
         run.on(RunLife.Event.GRANT);
+        run.granted = true;
         run.mayRunSinceNanos = state.clock.bootNanos();
         run.nextLookupNanos = run.mayRunSinceNanos + Endings.LOOKUP_EARLY_NANOS;
         run.answer = null;

@@ -289,6 +289,22 @@ class DomainGuardFoundTest {
         assertThat(bench.lockspace.releases()).isEmpty();
     }
 
+    /** libvirt lists a domain from the beginning of its start on, so also while the hook of the start waits for the agent. */
+    @Test
+    void startThatIsOnTheListItselfIsNotTakenForItsOwnPreviousRun() {
+        GuardBench before = GuardBench.enforcing();
+        FakeProcess qemu = before.run(DEMO1);
+        GuardBench bench = before.afterCrash();
+        qemu.end(); // saved, say, while no agent ran; it stays on the list because it is being restored
+        CompletableFuture<StartAnswer> again = bench.prepare(DEMO1);
+        bench.lockspace.carryOver(DEMO1.resource(), DEMO1.note());
+        bench.lockspace.resume();
+        bench.guard.connected();
+        bench.pass(Duration.ofSeconds(3));
+        assertThat(again).isDone();
+        assertThat(again.join()).isInstanceOf(StartAnswer.Granted.class);
+    }
+
     @Test
     void listThatArrivesBeforeTheNewsOfTheMembershipFreesNothingCarriedOver() {
         GuardBench before = GuardBench.enforcing();

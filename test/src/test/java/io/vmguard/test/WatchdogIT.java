@@ -28,8 +28,14 @@ class WatchdogIT {
 
     private static final Duration LIMIT = Duration.ofSeconds(MACHINE_SECONDS + 60);
     /** Those that take longest come first. */
-    private static final List<String> CASES =
-            List.of("wdmd-clean-stop", "wdmd-lease-killed", "clean-stop", "lease-killed", "no-lease-killed");
+    private static final List<String> CASES = List.of(
+            "wdmd-clean-stop",
+            "wdmd-lease-killed",
+            "restarted",
+            "suspended",
+            "clean-stop",
+            "lease-killed",
+            "no-lease-killed");
 
     private static final int BOOTING = 2;
 
@@ -139,5 +145,22 @@ class WatchdogIT {
         assertThat(console).contains("lease is held, watchdog active").contains("watchdog-vm: reset");
         // io_timeout 3 s: 8 x 3 + 60 s after the last renewal, which was before the kill.
         assertThat(when(console, " alive") - when(console, " killed")).isBetween(60.0, 84.5);
+    }
+
+    /** Without systemd, so without its store of descriptors: the device was closed, and runs on. */
+    @Test
+    void anAgentThatIsBackInTimeFeedsTheDeviceThatItsPredecessorHasArmed() {
+        String console = console("restarted");
+        assertThat(console).doesNotContain("FAILED").contains("watchdog-vm: off");
+        assertThat(when(console, " alive") - when(console, " killed")).isGreaterThan(65);
+        assertThat(when(console, " lease is held, watchdog active")).isGreaterThan(when(console, " alive"));
+    }
+
+    @Test
+    void onAMachineThatSleptTooLongTheDomainGoesBeforeAnythingElse() {
+        String console = console("suspended");
+        assertThat(console).doesNotContain("FAILED").contains("lease is held", "watchdog-vm: off");
+        assertThat(when(console, " wakes") - when(console, " sleeps")).isGreaterThan(37);
+        assertThat(when(console, " domain gone") - when(console, " wakes")).isLessThan(6);
     }
 }

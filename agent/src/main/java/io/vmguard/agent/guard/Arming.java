@@ -14,7 +14,8 @@ final class Arming {
     private final Watchdog watchdog;
     private boolean known;
     private boolean armed;
-    private boolean sayAgain;
+    /** True at first: what an earlier agent left armed may have been lost with it. */
+    private boolean sayAgain = true;
 
     Arming(GuardState state, Watchdog watchdog) {
         this.state = state;

@@ -155,6 +155,7 @@ class DomainGuardWatchdogTest {
         next.lockspace.resume();
         next.settle();
         next.pass(Duration.ofSeconds(2));
+        assertThat(next.watchdog.armed()).isTrue();
         assertThat(next.watchdog.disarmedCalls()).isZero();
 
         next.inactive(DEMO1);

@@ -39,6 +39,8 @@ final class HandOverRows {
         a.mustAcquire(R1);
         Running asking = stock.spawnRace(R1, 0, "stop");
         Running alsoAsking = two.spawnRace(R1, 0, "stop");
+        awaitFirstAnswer(asking);
+        awaitFirstAnswer(alsoAsking);
         int times = 20;
         for (int i = 0; i < times; i++) {
             OurHost giver = i % 2 == 0 ? a : b;
@@ -60,6 +62,10 @@ final class HandOverRows {
         a.mustRelease(R1);
         assertThat(stock.acquire(R1).answer(SOON)).isEqualTo(HELD);
         site.saw("%d hand-overs, stock told %s, dump shows the new owner", times, told);
+    }
+
+    private static void awaitFirstAnswer(Running asking) {
+        Eventually.await("a stock host that asks", SOON, () -> !asking.stdout().isEmpty());
     }
 
     /** Ends those that ask, and says what they were told. */
@@ -85,6 +91,7 @@ final class HandOverRows {
         Site.awaitStatus(stock, OTHER_ID, "LIVE");
         a.mustAcquire(R1);
         Running asking = stock.spawnRace(R1, 0, "stop");
+        awaitFirstAnswer(asking);
         int times = 5;
         for (int i = 0; i < times; i++) {
             assertThat(b.prepareToReceive(R1, a.owner())).isInstanceOf(ReceiveResult.Prepared.class);

@@ -37,6 +37,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -182,6 +183,9 @@ class LeaseBenchmark {
         Pair(int hosts) throws Exception {
             script = Files.readString(Path.of("bench", "stock-leases.py"));
             Path local = site.newLocal();
+            // In memory, as on a host: on this disk each record would be flushed with the next write of a lease.
+            Path run = Files.createTempDirectory(Path.of("/dev/shm"), "vmguard-bench-");
+            site.<AutoCloseable>closing(() -> remove(run));
             SecureRandom random = new SecureRandom();
             engine = LeaseEngine.open(
                     new EngineSettings(
@@ -189,7 +193,7 @@ class LeaseBenchmark {
                             Site.TIMEOUTS,
                             OptionalInt.of(OUR_ID),
                             HostIdentity.ofThisMachine(local.resolve("state"), random),
-                            local.resolve("run"),
+                            run,
                             local.resolve("state"),
                             LAYOUT,
                             hosts),
@@ -202,6 +206,14 @@ class LeaseBenchmark {
             stock = site.stock("stock");
             // On a lease that is made for ten hosts a higher id could not even ask.
             stock.join(hosts < STOCK_ID ? OUR_ID + 1 : STOCK_ID);
+        }
+
+        private static void remove(Path directory) throws IOException {
+            try (Stream<Path> all = Files.walk(directory)) {
+                for (Path path : all.sorted(Comparator.reverseOrder()).toList()) {
+                    Files.deleteIfExists(path);
+                }
+            }
         }
 
         void acquire(List<String> names) {

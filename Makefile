@@ -5,7 +5,7 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test chaos sim deb rpm class-list bench bench-agent fuzz mutation format clean
+.PHONY: help run test chaos soak sim deb rpm class-list bench bench-agent fuzz mutation format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make deb     target/vmguard_VERSION_all.deb'
 	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
 	@echo 'make chaos   each fault of a host alone and in pairs, and who could write when; HOSTS=2 pairs of hosts at a time (two hours; with 4, on four cores, one)'
+	@echo 'make soak    random operations on 20 domains over three hosts whose agents are killed and restarted meanwhile: MINUTES=10'
 	@echo 'make sim     millions of schedules of the lease protocol: SEEDS=1000000 FIRST=1 LIMIT=600 (seconds); SEED=n replays one'
 	@echo 'make bench   the lease engine beside sanlock; start times beside libvirt alone, libvirt-sanlock and virtlockd'
 	@echo 'make bench-agent  the agent with 200 domains and 1,000 disks: memory, CPU, pauses, and how fast all end at a loss; MINUTES=5'
@@ -62,6 +63,15 @@ chaos:
 	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
 		-Dit.test=FaultMatrixIT -Dchaos=$(CHAOS) -Dchaos.hosts=$(HOSTS)
 
+MINUTES = 10
+soak:
+	@test/infra/install-deps.sh
+	$(MAKE) --no-print-directory deb
+	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
+	test/infra/build-images.sh; \
+	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
+		-Dit.test=SoakIT -Dsoak.minutes=$(MINUTES)
+
 SEEDS = 1000000
 FIRST = 1
 LIMIT = 600
@@ -75,8 +85,9 @@ bench:
 	@test/bench/lease.sh
 	@test/bench/run.sh
 
+bench-agent: MINUTES = 5
 bench-agent:
-	@VMGUARD_LOAD_MINUTES=$(or $(MINUTES),5) test/bench/agent-load.sh
+	@VMGUARD_LOAD_MINUTES=$(MINUTES) test/bench/agent-load.sh
 
 fuzz:
 	@scripts/fuzz.sh $(or $(SECONDS),60) '$(or $(TARGET),.)'

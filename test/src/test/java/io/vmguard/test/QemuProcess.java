@@ -33,6 +33,15 @@ record QemuProcess(long pid, long startTicks) {
         return Optional.empty();
     }
 
+    /** The process of this number, whatever it is. */
+    static Optional<QemuProcess> at(long pid) {
+        try {
+            return Optional.of(new QemuProcess(pid, startTicks(PROC.resolve(Long.toString(pid)))));
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
     private static Optional<QemuProcess> match(Path process, String wanted) {
         try {
             String commandLine = Files.readString(process.resolve("cmdline"), StandardCharsets.ISO_8859_1);

@@ -107,10 +107,14 @@ final class TwoHosts implements BeforeAllCallback, AfterEachCallback, AfterAllCa
         leases.close();
     }
 
-    /** Fails unless every lease in the directory is free, by the bytes on disk. */
     boolean allFree() throws IOException {
+        return allFree(leases.path());
+    }
+
+    /** Fails unless every lease in the directory is free, by the bytes on disk. */
+    static boolean allFree(Path directory) throws IOException {
         List<Path> files;
-        try (Stream<Path> all = Files.list(leases.path())) {
+        try (Stream<Path> all = Files.list(directory)) {
             files = all.filter(f -> f.getFileName().toString().matches("[0-9a-f]{32}"))
                     .toList();
         }

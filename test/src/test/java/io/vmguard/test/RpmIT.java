@@ -84,6 +84,7 @@ class RpmIT {
         assertThat(host.sh("cat /etc/vmguard/vmguard.yaml").stdout())
                 .as("a configuration that was there stays")
                 .contains("io_timeout: 3s");
+        anArchiveOfClassesFits();
         theRunningLibvirtAsks();
 
         String guarded = qemu("guarded");
@@ -92,6 +93,7 @@ class RpmIT {
         // arguments.
         rpm("-U", "--force", inHost()).mustSucceed();
         assertThat(agentPid()).as("the agent is a new one").isNotEqualTo(agent).isNotEqualTo("0");
+        anArchiveOfClassesFits();
         assertThat(List.of(qemu("early"), qemu("guarded"))).containsExactly(early, guarded);
         Eventually.await(
                 "leases to be held again",
@@ -104,6 +106,10 @@ class RpmIT {
         assertThat(List.of(qemu("early"), qemu("guarded"))).containsExactly(early, guarded);
         create("late", 3).mustSucceed();
         host.sh("ls -A /leases | grep -q .").mustSucceed();
+    }
+
+    private static void anArchiveOfClassesFits() {
+        host.sh("VMGUARD_SHARE=on vmguard --version").mustSucceed();
     }
 
     private void theRunningLibvirtAsks() {
@@ -152,7 +158,8 @@ class RpmIT {
 
     private void nothingIsLeftBut(String configuration) {
         assertThat(host.sh(
-                                "ls -d /etc/vmguard/* /usr/bin/vmguard /usr/lib/vmguard /usr/share/vmguard /etc/libvirt/hooks/*"
+                                "ls -d /etc/vmguard/* /usr/bin/vmguard /usr/lib/vmguard /usr/share/vmguard /usr/libexec/vmguard /var/cache/vmguard"
+                                        + " /usr/share/man/man1/vmguard* /etc/libvirt/hooks/*"
                                         + " /usr/lib/systemd/system/vmguard.service"
                                         + " /etc/systemd/system/*.wants/vmguard.service /usr/lib/tmpfiles.d/vmguard.conf"
                                         + " 2>/dev/null")

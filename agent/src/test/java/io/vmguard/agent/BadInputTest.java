@@ -170,6 +170,19 @@ class BadInputTest {
         }
     }
 
+    @Test
+    void aLockspaceThatCannotBeReadIsNotSaidToBeMissing() throws IOException {
+        Path leases = Files.createDirectory(dir.resolve("leases"));
+        Files.writeString(leases.resolve("__LIBVIRT__DISKS__"), "half a lockspace");
+        for (String command : List.of("hosts", "whohas")) {
+            assertThat(run(new PrintWriter(out), command, "--config", config(leases.toString())))
+                    .isEqualTo(2);
+        }
+        assertThat(err.toString().lines())
+                .hasSize(2)
+                .allMatch(line -> line.contains("__LIBVIRT__DISKS__ at offset 0: it is not a lease"));
+    }
+
     @ParameterizedTest
     @MethodSource("commandsThatOnlyLook")
     void aClosedPipeIsNoMistakeOfOurs(String command) throws IOException {

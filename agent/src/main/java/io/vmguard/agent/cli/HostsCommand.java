@@ -8,6 +8,7 @@ import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.agent.cli.LeaseReport.Problem;
 import io.vmguard.agent.status.StatusReport;
 import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.inspect.DirectoryInspection;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LockspaceInspection;
 import java.io.IOException;
@@ -55,10 +56,10 @@ public final class HostsCommand extends DirectoryCommand {
     int run(Place place) throws IOException, InterruptedException {
         LeaseName name = new LeaseName(place.lockspace());
         LeaseInspector inspector = tools.inspectors().apply(place.dir());
-        Optional<LockspaceInspection> space =
-                inspector.inspect(name, LeaseInspector.Depth.HOLDERS).lockspace(place.lockspace());
+        DirectoryInspection directory = inspector.inspect(name, LeaseInspector.Depth.HOLDERS);
+        Optional<LockspaceInspection> space = directory.lockspace(place.lockspace());
         if (space.isEmpty()) {
-            return cannot(place.dir() + ": there is no lockspace " + place.lockspace() + ". See: vmguard lease list");
+            return cannot(LeaseHolders.noLockspace(place, directory));
         }
         HostLooks looks = HostLooks.of(tools, place, watch.duration());
         Report report = new Report(

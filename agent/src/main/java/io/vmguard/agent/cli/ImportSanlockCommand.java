@@ -226,9 +226,18 @@ public final class ImportSanlockCommand implements Callable<Integer> {
                 "wait until it is a member of lockspace " + then.lockspace(),
                 () -> service.awaitReady(then.socket(), spec.commandLine().getOut())));
         steps.add(new Step(
-                "restart libvirt (systemctl try-restart libvirtd virtqemud): from then on the hook guards, not the plug-in",
-                () -> service.systemctl("try-restart", "libvirtd.service", "virtqemud.service")));
+                "restart libvirt (libvirtd or virtqemud): from then on the hook guards, not the plug-in",
+                () -> restartLibvirt(service)));
         return steps;
+    }
+
+    /** Those of its daemons that this host has, if they run. */
+    private void restartLibvirt(ServiceControl service) throws IOException, InterruptedException {
+        for (String unit : List.of("libvirtd.service", "virtqemud.service")) {
+            if (commands.run(LIMIT, List.of("systemctl", "cat", unit)).exit() == 0) {
+                service.systemctl("try-restart", unit);
+            }
+        }
     }
 
     private static void replace(Path qemuFile, String qemu) throws IOException {

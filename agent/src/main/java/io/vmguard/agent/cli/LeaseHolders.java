@@ -5,6 +5,8 @@ import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.agent.cli.LeaseReport.Lease;
 import io.vmguard.agent.cli.LeaseReport.User;
 import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.inspect.DirectoryInspection;
+import io.vmguard.lease.inspect.Finding;
 import io.vmguard.lease.inspect.LeaseInspector.Depth;
 import java.io.IOException;
 import java.time.Duration;
@@ -22,17 +24,23 @@ final class LeaseHolders {
 
     /** @throws IOException with a sentence for people, if there is no such lockspace: a lease that is not seen there is no news */
     LeaseHolders(LeaseTools tools, Place place) throws IOException, InterruptedException {
-        boolean there = !tools.inspectors()
-                .apply(place.dir())
-                .inspect(new LeaseName(place.lockspace()), Depth.HOLDERS)
-                .lockspaces()
-                .isEmpty();
-        if (!there) {
-            throw new IOException(place.dir() + ": there is no lockspace " + place.lockspace());
+        DirectoryInspection directory =
+                tools.inspectors().apply(place.dir()).inspect(new LeaseName(place.lockspace()), Depth.HOLDERS);
+        if (directory.lockspaces().isEmpty()) {
+            throw new IOException(noLockspace(place, directory));
         }
         this.tools = tools;
         this.place = place;
         this.hosts = HostLooks.of(tools, place, Duration.ZERO);
+    }
+
+    /** Why there is none in a look at its name. What cannot be read is not known to be missing. */
+    static String noLockspace(Place place, DirectoryInspection directory) {
+        return directory.resources().stream()
+                .flatMap(file -> file.findings().stream())
+                .map(Finding::sentence)
+                .findFirst()
+                .orElse(place.dir() + ": there is no lockspace " + place.lockspace() + ". See: vmguard lease list");
     }
 
     /** What is in the directory under this name; empty if there was never such a lease. */

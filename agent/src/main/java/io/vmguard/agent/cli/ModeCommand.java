@@ -24,7 +24,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -98,13 +97,16 @@ public final class ModeCommand implements Callable<Integer> {
         try {
             AgentConfig config = agent.config();
             Path socket = agent.socket();
-            Optional<StatusReport> status = ServiceControl.status(socket);
-            if (status.isEmpty()) {
+            StatusReport status;
+            try {
+                status = StatusReport.parse(new AgentClient(socket, LIMIT).get("/v1/status"));
+            } catch (IOException e) {
                 return complain(
                         NO_AGENT,
-                        "the agent does not answer on " + socket + ". Is it running? systemctl status vmguard");
+                        "the agent does not answer on " + socket + ": " + e.getMessage()
+                                + ". Is it running? systemctl status vmguard");
             }
-            Report report = report(status.get(), config, socket);
+            Report report = report(status, config, socket);
             if (output.isJson() && wanted == null) {
                 out.print(OutputOption.json(report));
             } else {

@@ -98,6 +98,9 @@ class SetupCommandsTest {
         if (command.contains("systemctl") && server == null && exit == 0) {
             agentRuns(leases);
         }
+        if (command.contains("virtqemud.service")) {
+            return new Commands.Result(1, "No files found for virtqemud.service.\n");
+        }
         return new Commands.Result(exit, exit == 0 ? "" : "Failed to do it\n");
     }
 
@@ -245,7 +248,9 @@ class SetupCommandsTest {
                         "sanlock client rem_lockspace -s __LIBVIRT__DISKS__:5:" + leases + "/__LIBVIRT__DISKS__:0",
                         "systemctl enable vmguard-deadman.service vmguard.service",
                         "systemctl restart vmguard-deadman.service vmguard.service",
-                        "systemctl try-restart libvirtd.service virtqemud.service");
+                        "systemctl cat libvirtd.service",
+                        "systemctl try-restart libvirtd.service",
+                        "systemctl cat virtqemud.service");
         assertThat(conf.resolve("qemu.conf")).hasContent("# by vmguard import-sanlock: lock_manager = \"sanlock\"\n");
         assertThat(conf.resolve("qemu.conf.before-vmguard")).hasContent("lock_manager = \"sanlock\"\n");
         assertThat(config).content().contains("host_id: 5", "max_hosts: 2000", "compat: libvirt-sanlock");

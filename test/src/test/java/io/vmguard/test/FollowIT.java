@@ -208,6 +208,30 @@ class FollowIT {
         assertFreesAtOnce(b, base);
     }
 
+    // ---- names
+
+    @Test
+    void aDomainIsItsUuidWhateverItIsCalledAndWhetherOrNotItIsDefined() {
+        String disk = HOSTS.disk("named");
+        String other = HOSTS.disk("namesake");
+        a.host.sh("test-domain named --file " + disk
+                        + " | virsh define /dev/stdin && virsh domrename named renamed && virsh start renamed")
+                .mustSucceed();
+        awaitLeases(a, "renamed", "start of a renamed domain", disk);
+        a.host.virsh("undefine", "renamed").mustSucceed();
+        HOSTS.assertTaken(disk, "renamed", a);
+
+        String uuid = a.host.virsh("domuuid", "renamed").mustSucceed().stdout().strip();
+        Ran twin = b.host.createDomain("twin", "--uuid", uuid, "--file", other);
+        assertThat(twin.mustFail().stderr()).contains("is in use by domain renamed on host node-a");
+        b.host.createDomain("renamed", "--file", other).mustSucceed(); // by the same name another one
+        assertThat(b.host.virsh("domuuid", "renamed").stdout().strip()).isNotEqualTo(uuid);
+        HOSTS.assertTaken(other, "renamed", b);
+        HOSTS.assertTaken(disk, "renamed", a);
+        a.host.virsh("destroy", "renamed").mustSucceed();
+        assertFreesAtOnce(b, disk);
+    }
+
     // ---- looking
 
     private static String qcow2(String file) {

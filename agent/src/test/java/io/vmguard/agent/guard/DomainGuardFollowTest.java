@@ -11,6 +11,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.hypervisor.ChangeResult;
+import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.testing.FakeHypervisor;
 import io.vmguard.agent.testing.FakeLockspace;
@@ -19,6 +20,7 @@ import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import java.time.Duration;
+import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
@@ -143,6 +145,36 @@ class DomainGuardFollowTest {
         live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
         bench.pass(SOON);
         assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/a"), lease("/i/b"));
+    }
+
+    // ---- what leaves its QEMU alive
+
+    @ParameterizedTest
+    @EnumSource(DomainEvent.Kind.class)
+    void noEventFreesALeaseWhileItsQemuLives(DomainEvent.Kind kind) {
+        GuardBench bench = running();
+        bench.event(DEMO, kind); // a crash with on_crash=preserve, a pause, an undefine, a rename, a lie
+        bench.pass(Duration.ofMinutes(1));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+        assertThat(bench.view(DEMO).orElseThrow().state()).isEqualTo("running");
+        bench.processes.end(DEMO.uuid());
+        bench.settle();
+        assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void aNamesakeIsAnotherDomain() {
+        GuardBench bench = running();
+        TestDomain namesake = new TestDomain(DEMO.name(), new UUID(7, 7), List.of("/i/z"), "");
+        FakeProcess qemu = bench.run(namesake);
+        assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/a"), lease("/i/z"));
+        bench.guard.noStatus(DEMO.name());
+        qemu.end();
+        bench.settle();
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+        assertThat(bench.ask(new TestDomain("renamed", DEMO.uuid(), List.of("/i/y"), "")))
+                .as("the same UUID while its QEMU lives")
+                .isNotInstanceOf(StartAnswer.Granted.class);
     }
 
     // ---- conflicts

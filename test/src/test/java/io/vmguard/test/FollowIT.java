@@ -189,7 +189,9 @@ class FollowIT {
                 SOON,
                 () -> a.host.virsh("blockjob", "live", "vda").output().contains("No current block job"));
         report("abort of a commit", begunNanos);
-        assertThat(a.host.journal("vmguard")).contains("VG-434").contains("is in use by domain reader on host node-b");
+        assertThat(a.host.journal("vmguard"))
+                .contains("VG-434")
+                .contains("base.img) is in use by host node-b", "in shared mode");
         awaitLeases(a, "live", "aborted commit", overlay, base);
         b.host.virsh("destroy", "reader").mustSucceed();
 

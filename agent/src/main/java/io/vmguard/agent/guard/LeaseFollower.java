@@ -294,7 +294,10 @@ final class LeaseFollower {
             if (nowNanos >= entry.getValue()) {
                 LeaseName resource = entry.getKey();
                 following.expected.remove(resource);
-                following.needs.computeIfPresent(resource, (r, need) -> new Need(need.target(), need.role(), nowNanos));
+                following.needs.computeIfPresent(
+                        resource,
+                        (r, need) ->
+                                new Need(need.target(), need.role(), nowNanos - 1)); // a list of this very tick tells
                 state.listWanted = true;
             }
         }

@@ -341,6 +341,14 @@ class DomainGuardFollowTest {
     }
 
     @Test
+    void aReservationThatNobodyUsesEndsInTime() {
+        GuardBench bench = running();
+        ask(bench, Duration.ofSeconds(5), disk("vdb", "/i/b"));
+        bench.pass(Duration.ofSeconds(6));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
     void withoutAnAnswerOfTheStorageNothingIsToldAndNothingIsKept() {
         GuardBench bench = running();
         bench.lockspace.holdBack(true);

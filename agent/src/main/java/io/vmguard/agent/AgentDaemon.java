@@ -167,9 +167,12 @@ final class AgentDaemon implements AutoCloseable {
                         OnUnprotected.valueOf(config.onUnprotected().name()),
                         FirstStart.nanos(config.stateDir(), identity.bootId(), clock),
                         config.allowIgnoreLockfailure(),
+                        config.liveMigration(),
+                        config.allowUnguardedMigration(),
                         config.hookTimeout(),
                         times,
                         identity.nodeName()),
+                engine,
                 engine,
                 hypervisor,
                 processes,
@@ -259,7 +262,7 @@ final class AgentDaemon implements AutoCloseable {
     private static Deadman.Orders orders(GuardView view) {
         Map<Boolean, List<ListedProcess>> byMayStay = view.domains().stream()
                 .filter(domain -> domain.pid().isPresent() && domain.startTicks() > 0)
-                .filter(domain -> domain.holdsAny() || mayStay(domain))
+                .filter(domain -> domain.holdsAny() || domain.state().equals("migrating") || mayStay(domain))
                 .collect(Collectors.partitioningBy(
                         AgentDaemon::mayStay, Collectors.mapping(AgentDaemon::listed, Collectors.toList())));
         return new Deadman.Orders(byMayStay.get(false), byMayStay.get(true));

@@ -3,7 +3,7 @@ package io.vmguard.lease;
 
 /**
  * Who uses a lease and what for: for messages and tools only. It lies in a sector that the protocol never uses, is written after the
- * lease is held, and may be missing or stale; no decision depends on it.
+ * lease is held, and may be missing or stale; nothing is given or taken because of it, at most refused.
  *
  * @param domainName libvirt's name of the domain
  * @param domainUuid its UUID in text form

@@ -8,9 +8,10 @@ package io.vmguard.lease;
  * @param from who has written it
  * @param attempt names one hand-over of possibly many: drawn by the giver, repeated by the receiver. A word of another attempt is of
  *     the past
+ * @param lver the version of the lease when it was written: an offer of another one is of the past as well
  * @param state what it says
  */
-public record TransferWord(Owner from, long attempt, State state) {
+public record TransferWord(Owner from, long attempt, long lver, State state) {
 
     /** Which side says it. */
     public enum Side {

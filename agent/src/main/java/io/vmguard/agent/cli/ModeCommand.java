@@ -149,9 +149,7 @@ public final class ModeCommand implements Callable<Integer> {
             for (JsonNode event : document.path("events")) {
                 String code = event.path("code").asText();
                 String message = event.path("message").asText();
-                if (code.equals("VG-204")
-                        || code.equals("VG-206")
-                        || code.equals("VG-205") && message.startsWith("mode observe")) {
+                if (code.equals("VG-204") || code.equals("VG-206")) {
                     refusals.add(message);
                 }
             }

@@ -24,6 +24,8 @@ import java.util.OptionalInt;
  * @param mode what an unprotected start leads to
  * @param onUnprotected what happens to a domain found running although another host holds its lease
  * @param allowIgnoreLockfailure whether a domain with {@code <on_lockfailure>ignore</on_lockfailure>} runs on when its lease is lost
+ * @param liveMigration whether domains may be migrated live between this host and other guarded ones
+ * @param allowUnguardedMigration whether domains may be migrated from and to hosts that hold no leases for them
  * @param socket absolute, at most 107 bytes (the limit of a Unix socket address)
  * @param socketGroup may use the socket beside root; empty for root only
  * @param stateDir absolute; survives a reboot
@@ -44,6 +46,8 @@ public record AgentConfig(
         Mode mode,
         OnUnprotected onUnprotected,
         boolean allowIgnoreLockfailure,
+        boolean liveMigration,
+        boolean allowUnguardedMigration,
         Path socket,
         Optional<String> socketGroup,
         Path stateDir,

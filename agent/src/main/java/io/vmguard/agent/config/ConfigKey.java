@@ -18,6 +18,8 @@ enum ConfigKey {
     MODE("enforce"),
     ON_UNPROTECTED("auto"),
     ALLOW_IGNORE_LOCKFAILURE("false"),
+    LIVE_MIGRATION("true"),
+    ALLOW_UNGUARDED_MIGRATION("false"),
     SOCKET("/run/vmguard/agent.sock"),
     SOCKET_GROUP(""),
     STATE_DIR("/var/lib/vmguard"),

@@ -90,6 +90,8 @@ public final class ConfigLoader {
                 values.choice(ConfigKey.MODE, Mode.values()),
                 values.choice(ConfigKey.ON_UNPROTECTED, OnUnprotected.values()),
                 values.flag(ConfigKey.ALLOW_IGNORE_LOCKFAILURE),
+                values.flag(ConfigKey.LIVE_MIGRATION),
+                values.flag(ConfigKey.ALLOW_UNGUARDED_MIGRATION),
                 values.socketPath(ConfigKey.SOCKET),
                 values.group(ConfigKey.SOCKET_GROUP),
                 values.path(ConfigKey.STATE_DIR),

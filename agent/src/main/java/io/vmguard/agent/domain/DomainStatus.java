@@ -10,13 +10,29 @@ package io.vmguard.agent.domain;
  * @param pid of QEMU, or 0 if it says none
  * @param job the job of the whole domain that is under way: {@code migration out}, {@code migration in}, {@code snapshot},
  *     {@code save}, …; empty if there is none
+ * @param phase how far that job is, in libvirt's words: of a migration {@code begin3}, {@code perform3}, {@code perform3_done},
+ *     {@code confirm3}, …; empty if it says none
  * @param domain the live domain
  */
-public record DomainStatus(String state, String reason, int pid, String job, DomainSpec domain) {
+public record DomainStatus(String state, String reason, int pid, String job, String phase, DomainSpec domain) {
 
     /** Whether it is being migrated to another host. */
     public boolean migratesOut() {
         return job.equals("migration out");
+    }
+
+    /**
+     * Whether its guest has been transferred to another host and stands still: everything has been sent, or (post-copy) the other host
+     * fetches the rest. From here on it runs again only if libvirt resumes it, which in post-copy it can not.
+     */
+    public boolean switchedOver() {
+        boolean sent = phase.equals("perform3_done") || phase.equals("confirm3");
+        return !state.equals("running") && ((migratesOut() && sent) || isPostCopy());
+    }
+
+    /** Whether it is in post-copy: its memory is on two hosts, and its guest can go on only where it was sent to. */
+    public boolean isPostCopy() {
+        return reason.startsWith("post-copy");
     }
 
     /** Whether it comes from another host. */

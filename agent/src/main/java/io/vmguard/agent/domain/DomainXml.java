@@ -41,6 +41,7 @@ public final class DomainXml {
     private String reason = "";
     private int pid;
     private String job = "";
+    private String phase = "";
     private OnLockFailure onLockFailure = OnLockFailure.UNSAID;
 
     private DomainXml(XmlCursor cursor) {
@@ -88,7 +89,7 @@ public final class DomainXml {
         if (!reader.isStatus) {
             throw new DomainXmlException(1, 1, "the root element is not <domstatus>");
         }
-        return new DomainStatus(reader.state, reader.reason, reader.pid, reader.job, domain);
+        return new DomainStatus(reader.state, reader.reason, reader.pid, reader.job, reader.phase, domain);
     }
 
     private DomainSpec document() throws DomainXmlException {
@@ -117,6 +118,7 @@ public final class DomainXml {
             if (cursor.name().equals("job")) {
                 String async = cursor.attribute("async", "none");
                 job = async.equals("none") ? "" : async;
+                phase = job.isEmpty() ? "" : cursor.attribute("phase", "");
             } else if (cursor.name().equals("blockjobs")) {
                 jobs.read();
             } else if (cursor.name().equals("domain")) {

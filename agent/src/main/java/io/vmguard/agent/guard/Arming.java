@@ -59,6 +59,7 @@ final class Arming {
         // What is asked for may be a lease carried over, which is held all the time.
         return run.phase == Phase.ACQUIRING
                 || run.holdsAny()
+                || run.isBetweenHosts()
                 || !run.pending.isEmpty()
                 || (run.leasesLost && !run.halted);
     }

@@ -15,6 +15,7 @@ import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseTransfer;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Lockspace;
 import io.vmguard.lease.LockspaceListener;
@@ -79,6 +80,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     /** What the status files say, by the domain's name; on the guard's thread. */
     private final Map<String, DomainSpec> live = new HashMap<>();
 
+    private final Migrations migrations;
     private final Fencing fencing;
     private final Pauses pauses;
     private final Restarts restarts;
@@ -93,6 +95,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     /**
      * Wires the parts; nothing runs before {@link #start}.
      *
+     * @param transfer of the same membership
      * @param watchdog told when leases come into use and when none is any more
      * @param hypervisorCalls runs calls of the hypervisor, which may hang; not on the caller's thread
      * @param lookups runs searches for processes; not the same threads, or a hanging hypervisor would hold up a kill
@@ -100,6 +103,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     public DomainGuard(
             GuardSettings settings,
             Lockspace lockspace,
+            LeaseTransfer transfer,
             Hypervisor hypervisor,
             QemuProcesses processes,
             ActiveDomains activeDomains,
@@ -112,7 +116,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         this.state = new GuardState(settings, lockspace, clock, loop);
         this.arming = new Arming(state, watchdog);
         this.claims = new LeaseClaims(state, this::decide);
-        this.endings = new Endings(state, processes, claims, this::afterEnd, this::known);
+        this.endings = new Endings(state, processes, claims, this::beforeRelease, this::afterEnd, this::known);
         this.pauses = new Pauses(state, hypervisor, claims, this::afterHalt, this::kill);
         this.fencing = new Fencing(state, hypervisor, pauses);
         this.restarts = new Restarts(state, hypervisor);
@@ -121,8 +125,17 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         this.reservations = new Reservations(state, claims, follower);
         this.activeDomains = activeDomains;
         this.reconciliation = new Reconciliation(
-                state, hypervisor, activeDomains, claims, follower, conflicts::repels, this::doom, this::known);
-        this.starts = new Starts(state, claims, endings, reconciliation, arming);
+                state,
+                hypervisor,
+                activeDomains,
+                claims,
+                follower,
+                conflicts::repels,
+                this::doom,
+                this::known,
+                this::explain);
+        this.migrations = new Migrations(state, transfer, this::prepared, this::refusedArrival, this::doom, this::kill);
+        this.starts = new Starts(state, claims, endings, reconciliation, arming, migrations);
         this.losses = new Losses(state, claims, starts, fencing);
     }
 
@@ -163,6 +176,22 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         return reconciliation.actOnConflict(run);
     }
 
+    private void beforeRelease(Run run) {
+        migrations.ended(run);
+    }
+
+    private void prepared(Run run) {
+        starts.decideAgain(run);
+    }
+
+    private void refusedArrival(Run run, StartAnswer no) {
+        starts.abandon(run, no);
+    }
+
+    private void explain(Run run, Runnable conflict) {
+        migrations.explain(run, conflict);
+    }
+
     private void afterEnd(Run run) {
         restarts.ended(run);
         losses.considerUsersGone();
@@ -198,12 +227,14 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             pauses.lookWhenDue(run, nowNanos);
             follower.lookWhenDue(run, nowNanos);
             conflicts.lookWhenDue(run, nowNanos);
+            migrations.act(run, nowNanos);
             endings.lookWhenDue(run, nowNanos);
         }
         if (state.loop.takeHintsDropped()) {
             state.listWanted = true;
             List.copyOf(state.runs.values()).forEach(endings::hintEnd);
         }
+        migrations.settle(nowNanos);
         starts.reconsider();
         reservations.look(nowNanos);
         restarts.startWhenDue(nowNanos);
@@ -289,6 +320,19 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         return answer;
     }
 
+    /**
+     * libvirt's {@code migrate} hook: the domain is about to come from another host. The next start of it is judged as that. Any thread.
+     *
+     * @return completes on the guard's thread
+     */
+    public CompletableFuture<StartAnswer> migrate(UUID uuid, String name) {
+        CompletableFuture<StartAnswer> answer = new CompletableFuture<>();
+        if (!state.loop.offer(() -> answer.complete(migrations.expect(uuid, name)))) {
+            answer.complete(new StartAnswer.CannotTell(Sentences.overload(name)));
+        }
+        return answer;
+    }
+
     /** libvirt's {@code release} hook: that run has ended, it says. Any thread. */
     public void released(UUID uuid) {
         state.loop.hint(() -> endings.hintEnd(uuid));
@@ -312,6 +356,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         state.loop.tell(() -> {
             state.joined = true;
             reconciliation.claimCarriedOver();
+            migrations.adopt();
             pauses.regain();
             state.listWanted = true;
         });
@@ -384,7 +429,15 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     public void lifecycle(DomainEvent event) {
         switch (event.kind()) {
             case STOPPED, CRASHED -> state.loop.hint(() -> endings.hintEnd(event.uuid()));
-            case STARTED, RESUMED -> state.loop.hint(() -> begun(event.uuid()));
+            case STARTED -> state.loop.hint(() -> begun(event.uuid()));
+            case RESUMED ->
+                state.loop.hint(() -> {
+                    Run run = state.runs.get(event.uuid());
+                    if (run != null) {
+                        migrations.resumed(run);
+                    }
+                    begun(event.uuid());
+                });
             default -> {}
         }
     }
@@ -401,6 +454,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
      */
     public void status(DomainStatus status) {
         state.loop.hint(() -> {
+            migrations.status(status);
             if (!status.domain().equals(live.put(status.domain().name(), status.domain()))) {
                 state.listWanted = true;
                 follower.status(status.domain());
@@ -411,6 +465,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     /** That domain's status file has gone. Any thread. */
     public void noStatus(String name) {
         state.loop.hint(() -> {
+            migrations.noStatus(name);
             live.remove(name);
             follower.noStatus(name);
         });
@@ -472,8 +527,11 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     }
 
     private DomainView view(Run run) {
-        String state =
-                run.doomed ? "stopping" : run.halted ? "paused" : run.phase == Phase.RUNNING ? "running" : "starting";
+        String state = run.doomed
+                ? "stopping"
+                : run.isBetweenHosts()
+                        ? "migrating"
+                        : run.halted ? "paused" : run.phase == Phase.RUNNING ? "running" : "starting";
         List<DomainView.LeaseView> leases = run.wanted.entrySet().stream()
                 .map(entry -> new DomainView.LeaseView(
                         entry.getValue().target(),

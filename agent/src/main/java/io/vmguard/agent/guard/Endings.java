@@ -26,10 +26,12 @@ final class Endings {
     private final GuardState state;
     private final QemuProcesses processes;
     private final LeaseClaims claims;
+    private final Consumer<Run> beforeRelease;
     private final Consumer<Run> afterEnd;
     private final Consumer<Run> foundOne;
 
     /**
+     * @param beforeRelease called when a run has ended, before what it holds is released
      * @param afterEnd called when a run has ended and its leases are on their way back
      * @param foundOne called when the process of a run is in hand
      */
@@ -37,11 +39,13 @@ final class Endings {
             GuardState state,
             QemuProcesses processes,
             LeaseClaims claims,
+            Consumer<Run> beforeRelease,
             Consumer<Run> afterEnd,
             Consumer<Run> foundOne) {
         this.state = state;
         this.processes = processes;
         this.claims = claims;
+        this.beforeRelease = beforeRelease;
         this.afterEnd = afterEnd;
         this.foundOne = foundOne;
     }
@@ -109,7 +113,9 @@ final class Endings {
             }
             found.process().onGone(() -> state.loop.tell(() -> onGone(run)));
         } else if (lookup instanceof Lookup.NotFound && state.runs.get(run.uuid) == run && run.phase == Phase.GRANTED) {
-            boolean inactive = run.inactiveSinceNanos > run.mayRunSinceNanos;
+            // What an earlier agent took for it is known when its claims are answered, and not before.
+            boolean inactive =
+                    run.inactiveSinceNanos > run.mayRunSinceNanos && (!run.carriedOver || run.pending.isEmpty());
             if (inactive && askedNanos > run.inactiveSinceNanos) {
                 // libvirt had no such domain after the grant, so no start of it was under way, and there is no process
                 // either.
@@ -141,6 +147,7 @@ final class Endings {
         state.endedNanos.put(run.uuid, nowNanos);
         claims.giveUp(run);
         if (!run.leasesLost || halted) {
+            beforeRelease.accept(run);
             claims.releaseAll(run); // what a halted run holds is of the next membership
         }
         afterEnd.accept(run);

@@ -11,6 +11,8 @@ import java.time.Duration;
  * @param onUnprotected what happens to a domain found running whose disk is leased by somebody else
  * @param guardedSinceNanos boot clock: domains that began to run before did so when nobody guarded this host yet
  * @param allowIgnore domains that say so run on without their leases
+ * @param liveMigration domains may come from other hosts, and their leases go with them
+ * @param allowUnguardedMigration domains may come from and go to hosts that hold no leases for them
  * @param answerLimit how long a start may wait for its answer
  * @param times by when the users of lost leases are stopped
  * @param nodeName this host, as people know it
@@ -20,6 +22,8 @@ public record GuardSettings(
         OnUnprotected onUnprotected,
         long guardedSinceNanos,
         boolean allowIgnore,
+        boolean liveMigration,
+        boolean allowUnguardedMigration,
         Duration answerLimit,
         FenceTimes times,
         String nodeName) {

@@ -33,7 +33,7 @@ final class LeaseClaims {
     void acquireMissing(Run run) {
         for (Map.Entry<LeaseName, Run.Wanted> wanted : List.copyOf(run.wanted.entrySet())) {
             LeaseName resource = wanted.getKey();
-            if (run.holds(resource) || run.pending.containsKey(resource)) {
+            if (run.holds(resource) || run.pending.containsKey(resource) || run.isElsewhere(resource)) {
                 continue;
             }
             CompletableFuture<AcquireResult> future = state.lockspace.acquire(

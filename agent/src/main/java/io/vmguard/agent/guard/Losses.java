@@ -84,7 +84,7 @@ final class Losses {
                 .toList();
         others.forEach(claims::giveUp);
         List<Run> users = others.stream()
-                .filter(run -> !run.halted && (run.holdsAny() || unclaimed.contains(run.uuid)))
+                .filter(run -> !run.halted && (run.holdsAny() || run.isBetweenHosts() || unclaimed.contains(run.uuid)))
                 .toList();
         others.stream().filter(run -> run.halted).forEach(run -> run.held.clear());
         usersMustGo = true;

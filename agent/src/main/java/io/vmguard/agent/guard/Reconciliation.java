@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
@@ -40,6 +41,7 @@ final class Reconciliation {
     private final Predicate<Run> repelled;
     private final Consumer<Run> doom;
     private final Consumer<Run> known;
+    private final BiConsumer<Run, Runnable> explain;
     private boolean listUnderWay;
     private long nextListNanos;
 
@@ -47,6 +49,7 @@ final class Reconciliation {
      * @param repelled sends away what came to a running domain and is somebody else's; whether there was nothing but that
      * @param doom stops a run that must not go on
      * @param known called when the live XML of a run has been seen
+     * @param explain finds out whether somebody else holds its leases for a reason that is known, and calls back if not
      */
     Reconciliation(
             GuardState state,
@@ -56,7 +59,8 @@ final class Reconciliation {
             LeaseFollower follower,
             Predicate<Run> repelled,
             Consumer<Run> doom,
-            Consumer<Run> known) {
+            Consumer<Run> known,
+            BiConsumer<Run, Runnable> explain) {
         this.state = state;
         this.hypervisor = hypervisor;
         this.activeDomains = activeDomains;
@@ -65,6 +69,7 @@ final class Reconciliation {
         this.repelled = repelled;
         this.doom = doom;
         this.known = known;
+        this.explain = explain;
     }
 
     /** Asks libvirt if somebody wants it or it is time to. */
@@ -170,8 +175,12 @@ final class Reconciliation {
         run.conflicts = List.of(Sentences.runsAllTheSame(claims.refusal(run).message()));
         reportProblems(run);
         boolean taken = run.refused.values().stream().anyMatch(result -> result instanceof AcquireResult.HeldBy);
-        if (taken && !state.settings.observe() && !run.doomed && !repelled.test(run)) {
-            actOnConflict(run);
+        if (taken && !state.settings.observe() && !run.doomed) {
+            explain.accept(run, () -> {
+                if (!run.ended && !run.doomed && !repelled.test(run)) {
+                    actOnConflict(run);
+                }
+            });
         }
     }
 

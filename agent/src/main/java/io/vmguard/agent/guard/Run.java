@@ -140,6 +140,23 @@ final class Run {
 
     long nextLookNanos;
 
+    /** An earlier agent took leases for it: this one has not seen all of its life. */
+    boolean carriedOver;
+
+    /** Whether an earlier agent stopped it, or gave its leases away, has been asked. */
+    boolean explained;
+
+    /** The hypervisor has announced that this start is an incoming migration. */
+    boolean arriving;
+
+    /** It comes from another host. */
+    @Nullable
+    Incoming incoming;
+
+    /** It goes to another host. */
+    @Nullable
+    Outgoing outgoing;
+
     /** It is over. Read by other threads, which may still have something to ask about it. */
     volatile boolean ended;
 
@@ -185,6 +202,7 @@ final class Run {
 
     /** A lease that an earlier agent took for it: only the note and the mode of then get it. */
     void claim(LeaseName resource, LeaseMode mode, LeaseNote note) {
+        carriedOver = true;
         wanted.merge(
                 resource,
                 new Wanted(note.disk(), "", mode, note),
@@ -199,6 +217,27 @@ final class Run {
         return held.containsValue(true);
     }
 
+    /** Whether it waits to be given that lease by another host. */
+    boolean receives(LeaseName resource) {
+        return incoming != null && incoming.receiving.contains(resource);
+    }
+
+    /** Whether another host has that lease, or is to give it: nothing to be acquired. */
+    boolean isElsewhere(LeaseName resource) {
+        return receives(resource)
+                || (outgoing != null && (outgoing.given.contains(resource) || outgoing.underWay.contains(resource)));
+    }
+
+    boolean isMigrating() {
+        return incoming != null || outgoing != null;
+    }
+
+    /** Whether its QEMU must not outlive the membership, with or without a lease in its own hands: another host has some, or had. */
+    boolean isBetweenHosts() {
+        return (incoming != null && !incoming.receiving.isEmpty())
+                || (outgoing != null && (!outgoing.given.isEmpty() || !outgoing.underWay.isEmpty()));
+    }
+
     /** Nothing about it is under way: its process is watched, and whatever else happens to it comes as a message. */
     boolean settled() {
         return phase == Phase.RUNNING
@@ -206,7 +245,20 @@ final class Run {
                 && !doomed
                 && !halted
                 && !stopSent
-                && following.expulsion == null;
+                && following.expulsion == null
+                && incoming == null
+                && outgoing == null;
+    }
+
+    /** The lease on the domain itself, beside which two hosts leave words for each other; it may not be wanted. */
+    LeaseName channel() {
+        return new LeaseName("dom-" + uuid);
+    }
+
+    /** What a lease of it is for, for messages. */
+    String label(LeaseName resource) {
+        Wanted what = wanted.get(resource);
+        return what == null ? resource.value() : what.note().disk();
     }
 
     /** Its disks, for messages. */

@@ -98,6 +98,30 @@ final class Sentences {
                 + " cannot be told. End it: virsh destroy. Whoever lets it go on has it killed.";
     }
 
+    /** Said of a domain whose leases another host holds for it, without a word of giving them. */
+    static String notOffered(String domain) {
+        return "vmguard: " + OneLine.of(domain)
+                + ": the host that it comes from holds its leases and does not offer them: its agent does not run,"
+                + " does not see the migration, or is older than this one." + NOT_STARTED;
+    }
+
+    static String noMigration(String domain) {
+        return "vmguard: " + OneLine.of(domain)
+                + ": incoming live migration is off on this host (live_migration); shut it down and start it here."
+                + " Not started.";
+    }
+
+    static String fromUnguarded(String domain) {
+        return "vmguard: " + OneLine.of(domain)
+                + ": the host that it comes from holds no lease for it, so it is not guarded there. Not started. Guard"
+                + " that host first, or set allow_unguarded_migration";
+    }
+
+    static String toUnguarded(String domain) {
+        return OneLine.of(domain) + " has been migrated to a host that has not asked for its leases: it is not guarded"
+                + " there.";
+    }
+
     static String ignores(String domain) {
         return OneLine.of(domain)
                 + " has on_lockfailure ignore: it is not stopped when its leases are lost, and two hosts may"

@@ -36,16 +36,24 @@ final class Starts {
     private final Endings endings;
     private final Reconciliation reconciliation;
     private final Arming arming;
+    private final Migrations migrations;
     private final List<Start> waiting = new ArrayList<>();
     private long granted;
     private long refused;
 
-    Starts(GuardState state, LeaseClaims claims, Endings endings, Reconciliation reconciliation, Arming arming) {
+    Starts(
+            GuardState state,
+            LeaseClaims claims,
+            Endings endings,
+            Reconciliation reconciliation,
+            Arming arming,
+            Migrations migrations) {
         this.state = state;
         this.claims = claims;
         this.endings = endings;
         this.reconciliation = reconciliation;
         this.arming = arming;
+        this.migrations = migrations;
     }
 
     /** See {@link DomainGuard#prepare}. Any thread. */
@@ -155,6 +163,7 @@ final class Starts {
         start.derivation().leases().forEach(lease -> run.want(lease, state.note(run, lease)));
         state.runs.put(run.uuid, run);
         run.watchdog = arming.arm();
+        migrations.begins(run);
         claims.acquireMissing(run);
     }
 
@@ -168,12 +177,18 @@ final class Starts {
             return;
         }
         boolean unwatched = watchdog.getNow(null) instanceof Watchdog.Answer.Refused;
-        if (run.refused.isEmpty() && member && !unwatched) {
+        boolean unguarded = migrations.isUnguarded(run);
+        if (run.refused.isEmpty() && member && !unwatched && !unguarded) {
             launchable(run, answer);
             return;
         }
+        if (!run.refused.isEmpty() && member && migrations.prepare(run)) {
+            return;
+        }
         StartAnswer no = member
-                ? run.refused.isEmpty() ? unwatched(run) : claims.refusal(run)
+                ? !run.refused.isEmpty()
+                        ? claims.refusal(run)
+                        : unwatched ? unwatched(run) : new StartAnswer.Refused(Sentences.fromUnguarded(run.name))
                 : new StartAnswer.CannotTell(
                         Sentences.notReady(run.name, state.lockspace.view().detail()));
         if (state.settings.observe()) {
@@ -186,7 +201,8 @@ final class Starts {
         abandon(run, no);
     }
 
-    private void decideAgain(Run run) {
+    /** More is known of a start whose leases were answered before. */
+    void decideAgain(Run run) {
         if (run.phase == Phase.ACQUIRING && state.runs.get(run.uuid) == run) {
             decide(run);
         }
@@ -205,7 +221,11 @@ final class Starts {
         run.nextLookupNanos = run.mayRunSinceNanos + Endings.LOOKUP_EARLY_NANOS;
         run.answer = null;
         if (grant(answer, run.name, run.warnings)) {
-            LOG.info("VG-202 {} may start: holds {}", run, run.labels());
+            LOG.info(
+                    "VG-202 {} may start: {} {}",
+                    run,
+                    run.incoming == null ? "holds" : "holds or will be given",
+                    run.labels());
             reconciliation.judgeWish(run);
         } else {
             endings.end(run); // the hook has gone away: libvirt takes that as a no
@@ -217,6 +237,7 @@ final class Starts {
         claims.giveUp(run);
         run.on(RunLife.Event.REFUSE);
         state.runs.remove(run.uuid, run);
+        migrations.ended(run);
         claims.releaseAll(run);
         CompletableFuture<StartAnswer> answer = run.answer;
         if (answer != null) {

@@ -150,21 +150,17 @@ public final class HookHandler extends Handler.Abstract {
                 guard.reconnected();
                 yield Reply.NOTHING;
             }
-            case "migrate" -> migrate(domain);
+            case "migrate" -> answerTo(domain, guard.migrate(uuid, domain.name()));
             default -> prepare(domain, uuid);
         };
     }
 
-    private Reply migrate(DomainSpec domain) {
-        String text = "vmguard: " + OneLine.of(domain.name())
-                + ": incoming live migration is not supported by this version; shut it down and start it here. Not started.";
-        LOG.warn("VG-205 {}{}", observe ? "mode observe, let through: " : "refused: ", text);
-        return observe ? new Reply(200, "granted", text) : new Reply(409, "refused", text);
-    }
-
     private Reply prepare(DomainSpec domain, UUID uuid) {
         Derivation derivation = leases.derive(domain);
-        CompletableFuture<StartAnswer> asked = guard.prepare(domain, uuid, derivation);
+        return answerTo(domain, guard.prepare(domain, uuid, derivation));
+    }
+
+    private Reply answerTo(DomainSpec domain, CompletableFuture<StartAnswer> asked) {
         StartAnswer answer;
         try {
             answer = asked.get(answerLimit.toMillis(), TimeUnit.MILLISECONDS);

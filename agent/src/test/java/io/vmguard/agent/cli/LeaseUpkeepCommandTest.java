@@ -19,6 +19,7 @@ import io.vmguard.agent.testing.FakeHypervisor;
 import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcesses;
+import io.vmguard.agent.testing.FakeTransfer;
 import io.vmguard.agent.testing.FakeUpkeep;
 import io.vmguard.agent.testing.SampleReport;
 import io.vmguard.agent.testing.TestDomain;
@@ -119,10 +120,13 @@ class LeaseUpkeepCommandTest {
                         GuardSettings.OnUnprotected.REPORT,
                         Long.MIN_VALUE,
                         false,
+                        true,
+                        false,
                         LIMIT,
                         new FenceTimes(Timeouts.ofSeconds(10), Duration.ofSeconds(5)),
                         "node-a"),
                 lockspace,
+                new FakeTransfer(new Owner(1, 1)),
                 hypervisor,
                 new FakeProcesses(),
                 new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, new FakeImages(), slowCalls),

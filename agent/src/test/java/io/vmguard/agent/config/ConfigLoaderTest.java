@@ -48,6 +48,8 @@ class ConfigLoaderTest {
                         Mode.ENFORCE,
                         OnUnprotected.AUTO,
                         false,
+                        true,
+                        false,
                         Path.of("/run/vmguard/agent.sock"),
                         Optional.empty(),
                         Path.of("/var/lib/vmguard"),
@@ -77,6 +79,8 @@ class ConfigLoaderTest {
                 mode: observe
                 on_unprotected: destroy
                 allow_ignore_lockfailure: true
+                live_migration: false
+                allow_unguarded_migration: true
                 socket: /run/v.sock
                 socket_group: libvirt
                 state_dir: /srv/state
@@ -99,6 +103,8 @@ class ConfigLoaderTest {
                         "qemu:///session",
                         Mode.OBSERVE,
                         OnUnprotected.DESTROY,
+                        true,
+                        false,
                         true,
                         Path.of("/run/v.sock"),
                         Optional.of("libvirt"),

@@ -8,8 +8,10 @@ import io.vmguard.agent.process.linux.LinuxQemuProcesses;
 import io.vmguard.agent.testing.FakeHypervisor;
 import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
+import io.vmguard.agent.testing.FakeTransfer;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.agent.watchdog.Watchdog;
+import io.vmguard.lease.Owner;
 import io.vmguard.lease.device.linux.LinuxClock;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -61,6 +63,7 @@ class FenceBenchTest {
                 DomainGuard guard = new DomainGuard(
                         GuardBench.settings(false, false),
                         lockspace,
+                        new FakeTransfer(new Owner(1, 1)),
                         hypervisor,
                         processes,
                         new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, new FakeImages(), lookups),

@@ -10,9 +10,11 @@ import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
 import io.vmguard.agent.testing.FakeProcesses;
+import io.vmguard.agent.testing.FakeTransfer;
 import io.vmguard.agent.testing.FakeWatchdog;
 import io.vmguard.agent.testing.StepExecutor;
 import io.vmguard.agent.testing.TestDomain;
+import io.vmguard.lease.Owner;
 import io.vmguard.lease.Timeouts;
 import java.time.Duration;
 import java.util.Optional;
@@ -26,11 +28,15 @@ final class GuardBench {
     /** On the boot clock; the clock of the tests begins later. */
     static final Duration GUARDED_SINCE = Duration.ofSeconds(100);
 
+    /** As the fake lockspace has it after its first join. */
+    static final Owner SELF = new Owner(1, 1);
+
     private static final Duration STEP = Duration.ofMillis(50);
 
     private final GuardSettings settings;
     final FakeClock clock;
     final FakeLockspace lockspace;
+    final FakeTransfer transfer;
     final FakeHypervisor hypervisor;
     final FakeProcesses processes;
     final FakeImages images;
@@ -42,18 +48,21 @@ final class GuardBench {
             GuardSettings settings,
             FakeClock clock,
             FakeLockspace lockspace,
+            FakeTransfer transfer,
             FakeHypervisor hypervisor,
             FakeProcesses processes,
             FakeImages images) {
         this.settings = settings;
         this.clock = clock;
         this.lockspace = lockspace;
+        this.transfer = transfer;
         this.hypervisor = hypervisor;
         this.processes = processes;
         this.images = images;
         this.guard = new DomainGuard(
                 settings,
                 lockspace,
+                transfer,
                 hypervisor,
                 processes,
                 new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, images, slowCalls),
@@ -68,7 +77,13 @@ final class GuardBench {
     static GuardBench of(GuardSettings settings) {
         FakeClock clock = new FakeClock();
         return new GuardBench(
-                settings, clock, new FakeLockspace(clock), new FakeHypervisor(), new FakeProcesses(), new FakeImages());
+                settings,
+                clock,
+                new FakeLockspace(clock),
+                new FakeTransfer(SELF),
+                new FakeHypervisor(),
+                new FakeProcesses(),
+                new FakeImages());
     }
 
     static GuardBench enforcing() {
@@ -91,7 +106,15 @@ final class GuardBench {
     static GuardSettings settings(
             boolean observe, OnUnprotected onUnprotected, boolean allowIgnore, Duration answerLimit) {
         return new GuardSettings(
-                observe, onUnprotected, GUARDED_SINCE.toNanos(), allowIgnore, answerLimit, TIMES, "node-a");
+                observe,
+                onUnprotected,
+                GUARDED_SINCE.toNanos(),
+                allowIgnore,
+                true,
+                false,
+                answerLimit,
+                TIMES,
+                "node-a");
     }
 
     GuardBench joined() {
@@ -103,7 +126,7 @@ final class GuardBench {
     /** The same host after the agent has died; what the old one had asked for is lost. */
     GuardBench afterCrash() {
         lockspace.forgetCallers();
-        return new GuardBench(settings, clock, lockspace, hypervisor, processes, images);
+        return new GuardBench(settings, clock, lockspace, transfer, hypervisor, processes, images);
     }
 
     // ---- time

@@ -20,6 +20,7 @@ import io.vmguard.agent.testing.FakeHypervisor;
 import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcesses;
+import io.vmguard.agent.testing.FakeTransfer;
 import io.vmguard.agent.testing.FakeUpkeep;
 import io.vmguard.agent.testing.SampleReport;
 import io.vmguard.agent.testing.TestDomain;
@@ -29,6 +30,7 @@ import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LockspaceView;
+import io.vmguard.lease.Owner;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.inspect.LeaseInspector;
@@ -101,10 +103,13 @@ class HookServerTest {
                         GuardSettings.OnUnprotected.REPORT,
                         Long.MIN_VALUE,
                         false,
+                        true,
+                        false,
                         ANSWER_LIMIT,
                         new FenceTimes(Timeouts.ofSeconds(10), Duration.ofSeconds(5)),
                         "node-a"),
                 lockspace,
+                new FakeTransfer(new Owner(1, 1)),
                 hypervisor,
                 new FakeProcesses(),
                 new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, new FakeImages(), slowCalls),
@@ -299,7 +304,7 @@ class HookServerTest {
         assertThat(taken.body()).startsWith("vmguard: vda").contains("is in use by domain demo1");
         Answer migration = ask(post("migrate", "demo1", "", DEMO1.xml()));
         assertThat(migration.status()).isEqualTo(200);
-        assertThat(migration.body()).contains("not supported");
+        assertThat(migration.body()).isEmpty();
     }
 
     @ParameterizedTest
@@ -329,11 +334,18 @@ class HookServerTest {
     }
 
     @Test
-    void incomingMigrationIs409UnderAnyName() throws IOException {
+    void incomingMigrationIsAnnouncedUnderAnyName() throws IOException {
         server(false);
         Answer answer = ask(post("migrate", "another-name", "", DEMO1.xml()));
-        assertThat(answer.status()).isEqualTo(409);
-        assertThat(answer.body()).contains("incoming live migration is not supported");
+        assertThat(answer.status()).isEqualTo(200);
+        Answer start = ask(prepare(DEMO1));
+        assertThat(start.status())
+                .as("its leases are free: nobody guards it where it comes from")
+                .isEqualTo(409);
+        assertThat(start.body()).contains("allow_unguarded_migration");
+        assertThat(ask(prepare(DEMO1)).status())
+                .as("an announcement is good for one start")
+                .isEqualTo(200);
     }
 
     @ParameterizedTest

@@ -374,7 +374,7 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
                 io,
                 table,
                 new Transfers(joined, table, io, clock, operations, timer),
-                new TransferWords(joined, io, operations),
+                new TransferWords(io, operations),
                 new Requests(joined, table, io, operations));
         callers = new Callers(joined.layout, joined.timeouts, joined.owner.hostId());
         statuses.clear();

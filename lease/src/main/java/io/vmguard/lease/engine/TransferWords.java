@@ -18,12 +18,10 @@ import java.util.function.Function;
  * its operations; the words of one side are written by one caller, one after the other.
  */
 final class TransferWords {
-    private final Membership membership;
     private final Operations io;
     private final Executor threads;
 
-    TransferWords(Membership membership, Operations io, Executor threads) {
-        this.membership = membership;
+    TransferWords(Operations io, Executor threads) {
         this.io = io;
         this.threads = threads;
     }
@@ -33,8 +31,7 @@ final class TransferWords {
     }
 
     CompletableFuture<TransferResult> tell(LeaseName resource, long attempt, TransferWord.State state) {
-        TransferWord word = new TransferWord(membership.owner, attempt, state);
-        return run(resource, context -> PaxosWords.tell(context, word));
+        return run(resource, context -> PaxosWords.tell(context, attempt, state));
     }
 
     private CompletableFuture<TransferResult> run(

@@ -255,6 +255,7 @@ final class AreaDumper {
                         "state",
                         word.map(said -> said.state().name().toLowerCase(Locale.ROOT))
                                 .orElse("none of that side"))
+                .number64(40, "lver", "version of the lease when it was written")
                 .hex32(508, "checksum", word.isPresent() ? "right, over bytes 0 to 507" : "not sound: ignored");
         sectors.add(sector.sector(side == TransferWord.Side.GIVER ? "giver's word" : "receiver's word"));
     }

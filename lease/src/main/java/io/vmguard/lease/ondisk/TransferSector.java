@@ -18,6 +18,7 @@ import java.util.zip.CRC32C;
  *   8 host id             16 generation    of the host that wrote it
  *  24 attempt
  *  32 state (u32)
+ *  40 lver, of the leader when it was written
  *     zeroes
  * 508 CRC-32C of 0..507
  * </pre>
@@ -41,6 +42,7 @@ public final class TransferSector {
         out.putLong(8, word.from().hostId()).putLong(16, word.from().generation());
         out.putLong(24, word.attempt());
         out.putInt(32, word.state().number());
+        out.putLong(40, word.lver());
         out.putInt(CHECKSUM, checksum(out.array()));
         return Arrays.copyOf(out.array(), layout.sectorBytes());
     }
@@ -55,7 +57,8 @@ public final class TransferSector {
         int number = in.getInt(32);
         return Arrays.stream(TransferWord.State.values())
                 .filter(state -> state.number() == number && state.side() == side)
-                .map(state -> new TransferWord(new Owner(in.getLong(8), in.getLong(16)), in.getLong(24), state))
+                .map(state -> new TransferWord(
+                        new Owner(in.getLong(8), in.getLong(16)), in.getLong(24), in.getLong(40), state))
                 .findFirst();
     }
 

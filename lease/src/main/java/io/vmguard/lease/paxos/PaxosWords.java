@@ -26,6 +26,8 @@ public final class PaxosWords {
                 2 * sectorBytes,
                 bytes -> Step.end(new TransferResult.Seen(
                         owner(leader),
+                        leader.lver(),
+                        !leader.isFree() && leader.writer().equals(leader.owner()),
                         TransferSector.decode(bytes, 0, TransferWord.Side.GIVER),
                         TransferSector.decode(bytes, sectorBytes, TransferWord.Side.RECEIVER))),
                 PaxosWords::failed);
@@ -36,13 +38,15 @@ public final class PaxosWords {
     }
 
     /** Not where a ballot of more hosts than the area has room for would read it as a disk block. */
-    public static Step<TransferResult> tell(ResourceContext context, TransferWord word) {
+    public static Step<TransferResult> tell(ResourceContext context, long attempt, TransferWord.State state) {
         return context.readLeader(
                 leader -> leader.numHosts() > context.layout().maxHosts()
                         ? failed(LeaseFault.NUM_HOSTS, "it is made for more hosts than the area has room for")
                         : context.write(
-                                context.layout().wordOffset(word.state().side()),
-                                TransferSector.encode(context.layout(), word),
+                                context.layout().wordOffset(state.side()),
+                                TransferSector.encode(
+                                        context.layout(),
+                                        new TransferWord(context.me(), attempt, leader.lver(), state)),
                                 () -> look(context),
                                 PaxosWords::failed),
                 PaxosWords::failed);

@@ -195,9 +195,10 @@ class LeaseTransferTest {
     void eachSideReadsWhatTheOtherHasLeft() {
         long attempt = 0x1234_5678_9ABC_DEF0L;
         assertThat(answer(receiver.engine.look(R1)))
-                .isEqualTo(new TransferResult.Seen(Optional.of(giver.owner()), Optional.empty(), Optional.empty()));
+                .isEqualTo(new TransferResult.Seen(
+                        Optional.of(giver.owner()), 1, true, Optional.empty(), Optional.empty()));
         giver.engine.tell(R1, attempt, State.OFFERED).join();
-        TransferWord offer = new TransferWord(giver.owner(), attempt, State.OFFERED);
+        TransferWord offer = new TransferWord(giver.owner(), attempt, 1, State.OFFERED);
         assertThat(seen(receiver).offer()).contains(offer);
         assertThat(seen(receiver).answer(attempt)).isEmpty();
 
@@ -205,13 +206,27 @@ class LeaseTransferTest {
         assertThat(answer(receiver.engine.tell(R1, attempt, State.PREPARED)))
                 .as("who tells sees what stands there then")
                 .isEqualTo(seen(giver));
-        assertThat(seen(giver).answer(attempt)).contains(new TransferWord(receiver.owner(), attempt, State.PREPARED));
+        assertThat(seen(giver).answer(attempt))
+                .contains(new TransferWord(receiver.owner(), attempt, 1, State.PREPARED));
         assertThat(seen(giver).answer(attempt + 1)).as("of another attempt").isEmpty();
 
         give();
         assertThat(seen(receiver).owner()).contains(receiver.owner());
+        assertThat(seen(giver).confirmed()).isFalse();
+        answer(receiver.engine.confirmReceived(R1, SOON));
+        assertThat(seen(giver).confirmed()).isTrue();
         assertThat(seen(receiver).offer()).as("it is not the owner's any more").isEmpty();
         assertThat(seen(receiver).giver()).contains(offer);
+    }
+
+    @Test
+    void anOfferOfAnEarlierHoldIsNone() {
+        giver.engine.tell(R1, 1, State.OFFERED).join();
+        assertThat(seen(receiver).offer()).isPresent();
+        giver.release(R1);
+        assertThat(seen(receiver).offer()).isEmpty();
+        giver.acquire(R1);
+        assertThat(seen(receiver).offer()).isEmpty();
     }
 
     @Test

@@ -17,7 +17,7 @@ class TransferSectorTest {
     @ParameterizedTest
     @EnumSource(State.class)
     void everyWordIsReadAsItWasWritten(State state) {
-        TransferWord word = new TransferWord(HOST, Long.MIN_VALUE + 3, state);
+        TransferWord word = new TransferWord(HOST, Long.MIN_VALUE + 3, 77, state);
         for (LeaseLayout layout : LeaseLayout.all()) {
             byte[] sector = TransferSector.encode(layout, word);
             assertThat(sector).hasSize(layout.sectorBytes());
@@ -59,6 +59,6 @@ class TransferSectorTest {
     }
 
     private static byte[] encoded() {
-        return TransferSector.encode(LeaseLayout.SECTOR_512, new TransferWord(HOST, 42, State.OFFERED));
+        return TransferSector.encode(LeaseLayout.SECTOR_512, new TransferWord(HOST, 42, 7, State.OFFERED));
     }
 }

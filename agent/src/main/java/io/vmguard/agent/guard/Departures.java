@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.domain.DomainStatus;
+import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.agent.migration.SourceSide;
+import io.vmguard.agent.migration.SourceSide.Facts;
+import io.vmguard.agent.migration.SourceSide.Leases;
+import io.vmguard.agent.migration.SourceSide.Qemu;
+import io.vmguard.agent.migration.SourceSide.Word;
+import io.vmguard.agent.process.GuardedProcess;
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.HandOverResult;
+import io.vmguard.lease.HostStatus;
+import io.vmguard.lease.LeaseMode;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseTransfer;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.TransferResult;
+import io.vmguard.lease.TransferWord;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
+
+/** Domains that go to other hosts: offers their leases, hands them over, and sees to it that what is left here does not run again. */
+final class Departures {
+    private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
+
+    /** How often the other side's word is read while a migration is under way: one small read. */
+    private static final long LOOK_NANOS = Duration.ofMillis(50).toNanos();
+
+    private static final long TRY_AGAIN_NANOS = Duration.ofMillis(200).toNanos();
+    /** Ten times what a switch-over takes, and much less than libvirt waits before it resumes the guest here (25 s). */
+    private static final long LATE_NANOS = Duration.ofSeconds(3).toNanos();
+
+    private static final long OVERDUE_NANOS = Duration.ofMinutes(2).toNanos();
+    /** For libvirt to end the QEMU of a migration that has succeeded. */
+    private static final long END_NANOS = Duration.ofSeconds(2).toNanos();
+
+    private final GuardState state;
+    private final LeaseTransfer transfer;
+    private final Consumer<Run> doom;
+    private final Consumer<Run> kill;
+
+    /** What a run that has ended leaves behind. */
+    private record Left(Run run, @Nullable Outgoing outgoing, List<LeaseName> leases) {}
+
+    private final List<Left> unsettled = new ArrayList<>();
+    private final Map<Run, Runnable> unexplained = new LinkedHashMap<>();
+    private long nextSettleNanos;
+
+    /**
+     * @param doom ends a run through the hypervisor, or by SIGKILL
+     * @param kill ends a run by SIGKILL at once
+     */
+    Departures(GuardState state, LeaseTransfer transfer, Consumer<Run> doom, Consumer<Run> kill) {
+        this.state = state;
+        this.transfer = transfer;
+        this.doom = doom;
+        this.kill = kill;
+    }
+
+    /** The hypervisor says that it runs. */
+    void resumed(Run run) {
+        Outgoing outgoing = run.outgoing;
+        if (outgoing != null && (!outgoing.given.isEmpty() || !outgoing.underWay.isEmpty())) {
+            outgoing.resumed = true;
+        }
+    }
+
+    /** Does what is due. */
+    void act(Run run, @Nullable DomainStatus status, long nowNanos) {
+        if (run.doomed || run.halted || run.phase != Phase.RUNNING || !state.member()) {
+            return;
+        }
+        if (run.outgoing == null) {
+            if (!state.settings.liveMigration()
+                    || status == null
+                    || !status.migratesOut()
+                    || run.incoming != null
+                    || !run.holds(run.channel())) {
+                return;
+            }
+            run.outgoing = new Outgoing(run.channel());
+            LOG.info("VG-220 {} is being migrated to another host", run);
+        }
+        Outgoing outgoing = run.outgoing;
+        if (outgoing.inherited && run.foundStopped) {
+            outgoing.stopped = true; // by an earlier agent, and to be let go on like by that one
+            run.foundStopped = false;
+        }
+        look(run, outgoing, nowNanos);
+        Facts facts = facts(run, outgoing, status, nowNanos);
+        if (facts.qemu() == Qemu.SWITCHED && facts.word() == Word.NONE && facts.late() && !outgoing.saidUnguarded) {
+            outgoing.saidUnguarded = true;
+            LOG.error("VG-221 {}", Sentences.toUnguarded(run.name));
+        }
+        switch (SourceSide.next(facts)) {
+            case WAIT, RELEASE -> {}
+            case HAND_OVER -> handOver(run, outgoing, nowNanos);
+            case HALT -> halt(run, outgoing);
+            case TAKE_BACK -> takeBack(run, outgoing, nowNanos);
+            case PROCEED -> proceed(run, outgoing);
+            case END -> end(run, outgoing, status, nowNanos);
+            case KILL -> {
+                LOG.error("VG-222 {} must not go on here: it runs on host id {}", run, hostId(outgoing));
+                kill.accept(run);
+            }
+            case CLOSE -> close(run, outgoing, facts);
+        }
+    }
+
+    private Facts facts(Run run, Outgoing outgoing, @Nullable DomainStatus status, long nowNanos) {
+        Qemu qemu = qemu(outgoing, status);
+        boolean still = qemu == Qemu.SWITCHED || qemu == Qemu.STOPPED;
+        if (!still) {
+            outgoing.stillSinceNanos = 0;
+        } else if (outgoing.stillSinceNanos == 0) {
+            outgoing.stillSinceNanos = nowNanos;
+        }
+        long stillNanos = still ? nowNanos - outgoing.stillSinceNanos : 0;
+        boolean postCopy = status != null && status.isPostCopy();
+        return new Facts(
+                qemu,
+                leases(outgoing),
+                isDead(outgoing.receiver) && outgoing.word != Word.RUNNING ? Word.ENDED : outgoing.word,
+                status != null && status.migratesOut(),
+                !postCopy && stillNanos > LATE_NANOS,
+                !postCopy && stillNanos > OVERDUE_NANOS);
+    }
+
+    private static Qemu qemu(Outgoing outgoing, @Nullable DomainStatus status) {
+        if (outgoing.stopped) {
+            return Qemu.STOPPED;
+        }
+        if (status == null || outgoing.resumed || status.state().equals("running")) {
+            return Qemu.ACTIVE;
+        }
+        // Once its leases have gone, a guest that stands still does so because of that, whatever else is said of it.
+        boolean gone = !outgoing.given.isEmpty() || !outgoing.underWay.isEmpty();
+        return gone || status.switchedOver() ? Qemu.SWITCHED : Qemu.ACTIVE;
+    }
+
+    private static Leases leases(Outgoing outgoing) {
+        return !outgoing.underWay.isEmpty()
+                ? Leases.GIVING
+                : !outgoing.given.isEmpty() ? Leases.GIVEN : outgoing.returned ? Leases.RETURNED : Leases.OURS;
+    }
+
+    private boolean isDead(@Nullable Owner receiver) {
+        return receiver != null
+                && state.lockspace.view().hosts().stream()
+                        .anyMatch(host -> host.owner().hostId() == receiver.hostId()
+                                && (!host.owner().equals(receiver) || host.status() == HostStatus.DEAD));
+    }
+
+    private static long hostId(Outgoing outgoing) {
+        Owner receiver = outgoing.receiver;
+        return receiver == null ? 0 : receiver.hostId();
+    }
+
+    // ---- words
+
+    private void look(Run run, Outgoing outgoing, long nowNanos) {
+        if (outgoing.lookUnderWay || nowNanos < outgoing.nextLookNanos) {
+            return;
+        }
+        outgoing.lookUnderWay = true;
+        outgoing.nextLookNanos = nowNanos + LOOK_NANOS;
+        transfer.look(outgoing.channel)
+                .thenCompose(result ->
+                        outgoing.offered ? CompletableFuture.completedFuture(result) : offer(outgoing, result))
+                .thenAccept(result -> state.loop.tell(() -> onLook(run, outgoing, result)));
+    }
+
+    /** Offers under a new name, or goes on with what an earlier agent of this membership has offered. On a thread of the engine's. */
+    private CompletableFuture<TransferResult> offer(Outgoing outgoing, TransferResult result) {
+        if (!(result instanceof TransferResult.Seen seen)) {
+            return CompletableFuture.completedFuture(result); // whether an earlier agent has offered is not known
+        }
+        // Of this very hold: an offer of an earlier one may have been taken long ago.
+        long attempt = seen.offer()
+                .filter(this::isOurs)
+                .map(TransferWord::attempt)
+                .orElseGet(() -> UUID.randomUUID().getLeastSignificantBits());
+        return transfer.tell(outgoing.channel, attempt, TransferWord.State.OFFERED);
+    }
+
+    private boolean isOurs(TransferWord word) {
+        return state.lockspace.view().owner().map(word.from()::equals).orElse(false);
+    }
+
+    private void onLook(Run run, Outgoing outgoing, TransferResult result) {
+        outgoing.lookUnderWay = false;
+        if (run.outgoing != outgoing) {
+            return;
+        }
+        if (!(result instanceof TransferResult.Seen seen)) {
+            outgoing.word = outgoing.offered ? Word.UNKNOWN : outgoing.word;
+            return;
+        }
+        if (!outgoing.offered) {
+            Optional<TransferWord> own = seen.offer().filter(this::isOurs);
+            if (own.isEmpty()) {
+                return;
+            }
+            outgoing.offered = true;
+            outgoing.attempt = own.get().attempt();
+        }
+        Optional<TransferWord> answer = seen.answer(outgoing.attempt);
+        outgoing.word = word(seen, answer);
+        answer.ifPresent(word -> outgoing.receiver = word.from());
+        if (outgoing.word == Word.RUNNING && outgoing.runningSinceNanos == 0) {
+            outgoing.runningSinceNanos = state.clock.bootNanos();
+        }
+    }
+
+    /** Who has confirmed that it owns what it was given runs, for only then it does that: also if it died before it said so. */
+    private static Word word(TransferResult.Seen seen, Optional<TransferWord> answer) {
+        if (answer.isEmpty()) {
+            return Word.NONE;
+        }
+        boolean confirmed = seen.confirmed()
+                && seen.owner().map(answer.get().from()::equals).orElse(false);
+        return switch (answer.get().state()) {
+            case PREPARED -> confirmed ? Word.RUNNING : Word.PREPARED;
+            case RUNNING -> Word.RUNNING;
+            default -> Word.ENDED;
+        };
+    }
+
+    // ---- steps
+
+    private void handOver(Run run, Outgoing outgoing, long nowNanos) {
+        Owner receiver = outgoing.receiver;
+        if (receiver == null || nowNanos < outgoing.nextTryNanos) {
+            return;
+        }
+        for (LeaseName resource : exclusive(run)) {
+            outgoing.underWay.add(resource);
+            transfer.handOver(resource, receiver)
+                    .thenAccept(result -> state.loop.tell(() -> onHandedOver(run, outgoing, resource, result)));
+        }
+    }
+
+    private static List<LeaseName> exclusive(Run run) {
+        return run.held.keySet().stream()
+                .filter(resource -> run.holds(resource)
+                        && !run.following.converting.contains(resource)
+                        && Objects.requireNonNull(run.wanted.get(resource)).mode() == LeaseMode.EXCLUSIVE)
+                .toList();
+    }
+
+    private void onHandedOver(Run run, Outgoing outgoing, LeaseName resource, HandOverResult result) {
+        if (run.ended || run.outgoing != outgoing) {
+            state.lockspace.release(resource); // given or kept: nobody uses it here any more
+            return;
+        }
+        if (result instanceof HandOverResult.CannotTell cannot) {
+            // Stays under way: the engine goes on, and until it knows this run must stand still.
+            LOG.warn("VG-223 {}: whether {} is given cannot be told yet: {}", run, run.label(resource), cannot.why());
+            return;
+        }
+        outgoing.underWay.remove(resource);
+        if (result instanceof HandOverResult.Kept kept) {
+            LOG.warn("VG-224 {}: {} is not given yet: {}", run, run.label(resource), kept.why());
+            outgoing.nextTryNanos = state.clock.bootNanos() + TRY_AGAIN_NANOS;
+            return;
+        }
+        run.held.remove(resource);
+        outgoing.given.add(resource);
+        if (result instanceof HandOverResult.NotOurs notOurs) {
+            LOG.error(
+                    "VG-225 {}: {} was not ours any more when it was to be given: {}",
+                    run,
+                    run.label(resource),
+                    notOurs.why());
+        } else if (outgoing.underWay.isEmpty()) {
+            LOG.info("VG-226 {} goes to host id {}: its leases are given", run, hostId(outgoing));
+        }
+    }
+
+    private void halt(Run run, Outgoing outgoing) {
+        GuardedProcess process = run.process;
+        if (process != null) {
+            process.stop();
+            outgoing.stopped = true;
+            outgoing.resumed = false;
+            LOG.error(
+                    "VG-227 {} is stopped (SIGSTOP): whether it runs on host id {} is not known yet",
+                    run,
+                    hostId(outgoing));
+        }
+    }
+
+    private void takeBack(Run run, Outgoing outgoing, long nowNanos) {
+        if (nowNanos < outgoing.nextTryNanos) {
+            return;
+        }
+        for (LeaseName resource : List.copyOf(outgoing.given)) {
+            if (outgoing.underWay.add(resource)) {
+                CompletableFuture<AcquireResult> asked = outgoing.inherited
+                        ? state.lockspace.acquire(
+                                resource,
+                                Objects.requireNonNull(run.wanted.get(resource)).note(),
+                                LeaseMode.EXCLUSIVE,
+                                Duration.ZERO)
+                        : transfer.takeBack(resource);
+                asked.thenAccept(result -> state.loop.tell(() -> onTakenBack(run, outgoing, resource, result)));
+            }
+        }
+    }
+
+    private void onTakenBack(Run run, Outgoing outgoing, LeaseName resource, AcquireResult result) {
+        if (run.ended || run.outgoing != outgoing) {
+            if (result instanceof AcquireResult.Acquired) {
+                state.lockspace.release(resource);
+            }
+            return;
+        }
+        outgoing.underWay.remove(resource);
+        if (result instanceof AcquireResult.Acquired acquired) {
+            run.held.put(resource, true);
+            run.lvers.put(resource, acquired.lease().lver());
+            outgoing.given.remove(resource);
+            outgoing.returned |= outgoing.given.isEmpty();
+        } else {
+            outgoing.nextTryNanos = state.clock.bootNanos() + TRY_AGAIN_NANOS;
+        }
+    }
+
+    private void proceed(Run run, Outgoing outgoing) {
+        GuardedProcess process = run.process;
+        if (process != null) {
+            process.proceed();
+            outgoing.stopped = false;
+            outgoing.resumed = false;
+            LOG.warn("VG-228 {} goes on here: the migration has come to nothing", run);
+        }
+    }
+
+    private void end(Run run, Outgoing outgoing, @Nullable DomainStatus status, long nowNanos) {
+        boolean fetched = status != null && status.isPostCopy() && status.migratesOut();
+        if (!fetched && nowNanos - outgoing.runningSinceNanos > END_NANOS) {
+            LOG.error(
+                    "VG-229 {} runs on host id {}, and libvirt has not ended it here: destroyed",
+                    run,
+                    hostId(outgoing));
+            doom.accept(run);
+        }
+    }
+
+    private void close(Run run, Outgoing outgoing, Facts facts) {
+        if (!outgoing.offered && outgoing.lookUnderWay) {
+            return;
+        }
+        run.outgoing = null;
+        if (outgoing.offered) {
+            transfer.tell(outgoing.channel, outgoing.attempt, TransferWord.State.WITHDRAWN);
+        }
+        LOG.info("VG-230 the migration of {} to another host has ended without it ({})", run, facts.word());
+    }
+
+    // ---- the end of the run
+
+    /**
+     * The run is proved gone. If it may have gone to another host, that one's last word decides what becomes of its exclusive leases:
+     * whoever waits for them is given them, and nobody else can step in between.
+     */
+    void ended(Run run) {
+        Outgoing outgoing = run.outgoing;
+        if (outgoing == null && !(run.carriedOver && run.holds(run.channel()))) {
+            return;
+        }
+        if (outgoing != null) {
+            outgoing.given.forEach(state.lockspace::release);
+        }
+        Left left = new Left(run, outgoing, new ArrayList<>());
+        for (LeaseName resource : exclusive(run)) {
+            run.held.remove(resource);
+            if (outgoing == null || !outgoing.underWay.contains(resource)) {
+                left.leases().add(resource);
+            }
+        }
+        settle(left);
+    }
+
+    private void settle(Left left) {
+        transfer.look(left.run().channel())
+                .thenAccept(result -> state.loop.tell(() -> {
+                    if (result instanceof TransferResult.Seen seen) {
+                        settle(left, seen);
+                    } else if (state.member()) {
+                        unsettled.add(left);
+                    }
+                }));
+    }
+
+    private void settle(Left left, TransferResult.Seen seen) {
+        Optional<TransferWord> offer = seen.giver().filter(this::isOurs);
+        Optional<TransferWord> answer = offer.flatMap(word -> seen.answer(word.attempt()));
+        Word word = word(seen, answer);
+        boolean awaited = word == Word.PREPARED || word == Word.RUNNING;
+        for (LeaseName resource : left.leases()) {
+            if (awaited) {
+                // Given or kept: nobody uses it here.
+                transfer.handOver(resource, answer.get().from())
+                        .thenAccept(result -> state.lockspace.release(resource));
+            } else {
+                state.lockspace.release(resource);
+            }
+        }
+        Outgoing outgoing = left.outgoing();
+        if (awaited) {
+            LOG.info(
+                    "VG-231 {} has gone to host id {}",
+                    left.run(),
+                    answer.get().from().hostId());
+        } else if (outgoing != null && word == Word.NONE && outgoing.stillSinceNanos != 0) {
+            LOG.error("VG-221 {}", Sentences.toUnguarded(left.run().name));
+        }
+    }
+
+    /** What could not be settled yet is looked at again. */
+    void settleWhenDue(long nowNanos) {
+        if (nowNanos >= nextSettleNanos) {
+            nextSettleNanos = nowNanos + TRY_AGAIN_NANOS;
+            Map<Run, Runnable> askAgain = Map.copyOf(unexplained);
+            unexplained.clear();
+            askAgain.forEach(this::explain);
+            List<Left> again = List.copyOf(unsettled);
+            unsettled.clear();
+            again.forEach(this::settle);
+        }
+    }
+
+    // ---- after a restart of the agent
+
+    /**
+     * A run was found that another host holds leases of, or that was stopped. Finds out whether an earlier agent of this host has given
+     * them away or stopped it, and goes on from there.
+     *
+     * @param not called if not
+     */
+    void explain(Run run, Runnable not) {
+        run.explained = true;
+        transfer.look(run.channel()).thenAccept(result -> state.loop.tell(() -> onExplained(run, result, not)));
+    }
+
+    private void onExplained(Run run, TransferResult result, Runnable not) {
+        if (run.ended || run.outgoing != null || run.incoming != null) {
+            return;
+        }
+        if (!(result instanceof TransferResult.Seen seen)) {
+            unexplained.put(run, not);
+            return;
+        }
+        Optional<TransferWord> offer =
+                seen.giver().filter(this::isOurs).filter(word -> word.state() == TransferWord.State.OFFERED);
+        Optional<TransferWord> answer = offer.flatMap(word -> seen.answer(word.attempt()));
+        if (answer.isEmpty()) {
+            not.run();
+            return;
+        }
+        Outgoing outgoing = new Outgoing(run.channel());
+        outgoing.inherited = true;
+        outgoing.offered = true;
+        outgoing.attempt = offer.get().attempt();
+        outgoing.receiver = answer.get().from();
+        outgoing.word = word(seen, answer);
+        run.refused.forEach((resource, why) -> outgoing.given.add(resource));
+        outgoing.returned = outgoing.given.isEmpty();
+        run.refused.clear();
+        run.outgoing = outgoing;
+        LOG.warn("VG-232 {} was on its way to host id {} when an earlier agent ended", run, hostId(outgoing));
+    }
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import io.vmguard.agent.migration.SourceSide.Word;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.Owner;
+import java.util.HashSet;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** A migration of a run to another host. Touched by the guard's thread only. */
+final class Outgoing {
+    /** The lease beside which both sides leave their words. */
+    final LeaseName channel;
+
+    /** Known when both this and {@link #offered}: before, nothing of the other side is believed. */
+    long attempt;
+
+    boolean offered;
+
+    /** Who has prepared. */
+    @Nullable
+    Owner receiver;
+
+    Word word = Word.NONE;
+    /** Boot clock: since when the other side is known to run; 0 if it is not. */
+    long runningSinceNanos;
+
+    boolean lookUnderWay;
+    long nextLookNanos;
+    /** Not before then is a step tried again. */
+    long nextTryNanos;
+
+    /** Leases with a step under way, or one whose outcome is not known. */
+    final Set<LeaseName> underWay = new HashSet<>();
+
+    final Set<LeaseName> given = new HashSet<>();
+    /** They were given by an earlier agent: this process has no hand-over of them under way. */
+    boolean inherited;
+
+    boolean returned;
+    /** We have sent SIGSTOP, and no SIGCONT since. */
+    boolean stopped;
+    /** The hypervisor has said that it was resumed, after its leases had gone. */
+    boolean resumed;
+    /** Boot clock: since when its guest stands still; 0 if it does not. */
+    long stillSinceNanos;
+
+    boolean saidUnguarded;
+
+    Outgoing(LeaseName channel) {
+        this.channel = channel;
+    }
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.migration;
+
+/**
+ * The host that a domain migrates away from.
+ *
+ * <p>The leases go when the guest can not run here any more unless the hypervisor resumes it: all of it has been transferred. Whether it
+ * runs there then is not known here yet. So until the other side has spoken, this side keeps both ways open: a guest that is resumed
+ * here after its leases have gone is stopped by SIGSTOP at once, and goes on only with the leases back.
+ */
+public final class SourceSide {
+
+    /** What its QEMU can do. */
+    public enum Qemu {
+        /** The guest may run, or be resumed by anybody: also while it is paused by a user. */
+        ACTIVE,
+        /** Its guest has been transferred and stands still; the hypervisor alone could resume it. */
+        SWITCHED,
+        /** We have stopped it by SIGSTOP. */
+        STOPPED,
+        /** It is proved gone. */
+        GONE
+    }
+
+    /** Where the exclusive leases of the domain are. */
+    public enum Leases {
+        /** All here, never given. */
+        OURS,
+        /** Under way, or the outcome of a step is not known. */
+        GIVING,
+        /** Some or all are given. */
+        GIVEN,
+        /** All here again: the other side has let go of them. */
+        RETURNED
+    }
+
+    /** The other side's last word in this attempt. */
+    public enum Word {
+        /** It has said nothing: perhaps nobody guards it. */
+        NONE,
+        PREPARED,
+        RUNNING,
+        /** It has not got the guest and will not; or its host is dead. */
+        ENDED,
+        /** It cannot be read now. */
+        UNKNOWN
+    }
+
+    /**
+     * What is known.
+     *
+     * @param job the hypervisor says that the migration is under way
+     * @param late the guest has been still for longer than an ordinary switch-over takes, and the memory is not fetched from here any more
+     *     (post-copy): nothing good is lost by stopping it
+     * @param overdue it has been still for so long that nobody will come any more
+     */
+    public record Facts(Qemu qemu, Leases leases, Word word, boolean job, boolean late, boolean overdue) {}
+
+    /** What is to be done next. Each can be done again. */
+    public enum Step {
+        /** Nothing; look again. */
+        WAIT,
+        /** Give the leases that are here to the other side. */
+        HAND_OVER,
+        /** SIGSTOP. */
+        HALT,
+        /** Ask for the leases back. */
+        TAKE_BACK,
+        /** SIGCONT: it is ours as before. */
+        PROCEED,
+        /** The other side runs: see to it that this one ends, soon, or at the end of post-copy. */
+        END,
+        /** SIGKILL now. */
+        KILL,
+        /** The migration has come to nothing: everything is as it was before. */
+        CLOSE,
+        /** Nobody uses what is left here: give it back. */
+        RELEASE
+    }
+
+    private SourceSide() {}
+
+    /** What is to be done. */
+    public static Step next(Facts facts) {
+        if (facts.qemu() == Qemu.GONE) {
+            return gone(facts);
+        }
+        return switch (facts.leases()) {
+            case OURS -> ours(facts);
+            case GIVING -> giving(facts);
+            case GIVEN -> given(facts);
+            case RETURNED -> returned(facts);
+        };
+    }
+
+    /** It holds the leases and is stopped at most for want of news. */
+    private static Step ours(Facts facts) {
+        return switch (facts.qemu()) {
+            // Here and there at once: that one goes on, for it has the newer memory.
+            case ACTIVE -> facts.word() == Word.RUNNING ? Step.KILL : facts.job() ? Step.WAIT : Step.CLOSE;
+            case SWITCHED ->
+                switch (facts.word()) {
+                    case PREPARED -> facts.late() ? Step.HALT : Step.HAND_OVER;
+                    case RUNNING -> Step.HAND_OVER;
+                    case UNKNOWN -> facts.late() ? Step.HALT : Step.WAIT;
+                    case NONE, ENDED -> facts.job() ? Step.WAIT : Step.CLOSE;
+                };
+            case STOPPED ->
+                switch (facts.word()) {
+                    case RUNNING -> Step.KILL;
+                    case PREPARED -> facts.overdue() ? Step.KILL : Step.HAND_OVER;
+                    case UNKNOWN -> facts.overdue() ? Step.KILL : Step.WAIT;
+                    case NONE, ENDED -> Step.PROCEED;
+                };
+            case GONE -> Step.RELEASE;
+        };
+    }
+
+    private static Step giving(Facts facts) {
+        if (facts.word() == Word.RUNNING && facts.qemu() != Qemu.SWITCHED) {
+            return Step.KILL;
+        }
+        boolean mayRun = facts.qemu() == Qemu.ACTIVE || (facts.qemu() == Qemu.SWITCHED && facts.late());
+        return mayRun ? Step.HALT : Step.WAIT;
+    }
+
+    /** It owns nothing: it must not run, whatever the hypervisor does. */
+    private static Step given(Facts facts) {
+        boolean runsThere = facts.word() == Word.RUNNING;
+        return switch (facts.qemu()) {
+            case ACTIVE -> runsThere ? Step.KILL : Step.HALT;
+            case SWITCHED ->
+                runsThere
+                        ? Step.END
+                        : facts.word() == Word.ENDED ? Step.TAKE_BACK : facts.late() ? Step.HALT : Step.WAIT;
+            case STOPPED -> runsThere ? Step.KILL : facts.word() == Word.UNKNOWN ? Step.WAIT : Step.TAKE_BACK;
+            case GONE -> Step.RELEASE;
+        };
+    }
+
+    /** That the leases came back proves that nothing runs there, whatever the last word was. */
+    private static Step returned(Facts facts) {
+        return switch (facts.qemu()) {
+            case STOPPED -> Step.PROCEED;
+            case ACTIVE, SWITCHED -> facts.job() ? Step.WAIT : Step.CLOSE;
+            case GONE -> Step.RELEASE;
+        };
+    }
+
+    private static Step gone(Facts facts) {
+        boolean wanted = facts.word() == Word.PREPARED || facts.word() == Word.RUNNING;
+        return switch (facts.leases()) {
+            case OURS -> wanted && !facts.late() ? Step.HAND_OVER : Step.RELEASE;
+            case GIVING -> Step.WAIT;
+            case GIVEN, RETURNED -> Step.RELEASE;
+        };
+    }
+}

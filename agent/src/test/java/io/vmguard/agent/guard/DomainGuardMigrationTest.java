@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.guard;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vmguard.agent.derive.Derivation;
+import io.vmguard.agent.derive.DiskLease;
+import io.vmguard.agent.derive.LeaseMode;
+import io.vmguard.agent.domain.DomainStatus;
+import io.vmguard.agent.hypervisor.DomainEvent;
+import io.vmguard.agent.testing.FakeProcess;
+import io.vmguard.agent.testing.TestDomain;
+import io.vmguard.lease.AcquireResult;
+import io.vmguard.lease.HandOverResult;
+import io.vmguard.lease.HostStatus;
+import io.vmguard.lease.HostView;
+import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
+import io.vmguard.lease.Owner;
+import io.vmguard.lease.TransferWord;
+import io.vmguard.lease.TransferWord.State;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Live migration as the guards of both hosts see it; the other host is played by the test. */
+class DomainGuardMigrationTest {
+    private static final TestDomain DEMO1 = TestDomain.of("demo1", "/images/one.qcow2", "shared:/images/base");
+    private static final LeaseName DOMAIN = new LeaseName("dom-" + DEMO1.uuid());
+    private static final LeaseName DISK = DEMO1.resource();
+    private static final LeaseName BASE = DEMO1.resources().get(1);
+    private static final Owner NODE_B = new Owner(2, 7);
+    private static final long ATTEMPT = 42;
+
+    private final GuardBench bench = GuardBench.enforcing();
+
+    DomainGuardMigrationTest() {
+        bench.lockspace.sees(nodeB(HostStatus.LIVE));
+    }
+
+    // ---- the host that it comes to
+
+    @Test
+    void anIncomingStartIsGrantedOnTheOffersOfItsHost() {
+        heldByNodeB(DEMO1.uuid().toString());
+        offer();
+        assertThat(arrive()).isCompletedWithValue(new StartAnswer.Granted(""));
+        assertThat(bench.transfer.steps())
+                .containsExactlyInAnyOrder("prepare " + DISK, "prepare " + DOMAIN, "tell PREPARED");
+        assertThat(bench.transfer.steps().get(2))
+                .as("all is prepared before that is said")
+                .isEqualTo("tell PREPARED");
+        assertThat(bench.lockspace.held()).as("what is shared is taken as ever").containsExactly(BASE);
+    }
+
+    @Test
+    void anOfferIsWaitedForAndItsLackIsTold() {
+        heldByNodeB(DEMO1.uuid().toString());
+        CompletableFuture<StartAnswer> early = arrive();
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(early).isNotDone();
+        offer();
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(early).isCompletedWithValue(new StartAnswer.Granted(""));
+
+        GuardBench other = GuardBench.enforcing();
+        other.lockspace.sees(nodeB(HostStatus.LIVE));
+        heldByNodeB(other, DEMO1.uuid().toString());
+        CompletableFuture<StartAnswer> never = arrive(other);
+        other.pass(Duration.ofSeconds(6));
+        assertThat(never)
+                .isCompletedWithValueMatching(answer -> answer.message().contains("does not offer them"));
+        assertThat(other.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void leasesOfAnotherDomainAreNotReceived() {
+        heldByNodeB("00000000-0000-0000-0000-0000000000bb");
+        offer();
+        assertThat(arrive())
+                .isCompletedWithValueMatching(answer -> answer.message().contains("is in use by"));
+        assertThat(bench.transfer.steps()).isEmpty();
+    }
+
+    @Test
+    void anOrdinaryStartIsRefusedWhileItsDomainRunsElsewhere() {
+        heldByNodeB(DEMO1.uuid().toString());
+        offer();
+        CompletableFuture<StartAnswer> answer = bench.guard.prepare(DEMO1.spec(), DEMO1.uuid(), derivation());
+        bench.settle();
+        assertThat(answer).isCompletedWithValueMatching(StartAnswer.Refused.class::isInstance);
+        assertThat(bench.transfer.steps()).isEmpty();
+    }
+
+    @Test
+    void whoComesFromAnUnguardedHostIsRefused() {
+        assertThat(arrive())
+                .isCompletedWithValueMatching(answer -> answer.message().contains("allow_unguarded_migration"));
+        assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void theLeasesAreConfirmedWhenTheGuestRunsHere() {
+        heldByNodeB(DEMO1.uuid().toString());
+        offer();
+        arrive();
+        bench.launch(DEMO1);
+        status("paused", "migration", "migration in", "prepare");
+        bench.pass(Duration.ofMillis(300));
+        assertThat(bench.transfer.steps()).doesNotContain("tell RUNNING", "confirm " + DISK);
+        assertThat(bench.view(DEMO1).orElseThrow().state()).isEqualTo("migrating");
+
+        status("running", "migrated", "migration in", "finish3");
+        bench.pass(Duration.ofMillis(300));
+        assertThat(bench.transfer.steps()).contains("tell RUNNING", "confirm " + DISK, "confirm " + DOMAIN);
+        bench.transfer.given = true;
+        bench.pass(Duration.ofMillis(300));
+        DomainView view = bench.view(DEMO1).orElseThrow();
+        assertThat(view.state()).isEqualTo("running");
+        assertThat(view.leases()).allMatch(DomainView.LeaseView::held);
+    }
+
+    @Test
+    void whatIsNeverGivenIsDeclinedWhenItsQemuIsGone() {
+        heldByNodeB(DEMO1.uuid().toString());
+        offer();
+        arrive();
+        FakeProcess qemu = bench.launch(DEMO1);
+        bench.pass(Duration.ofMillis(300));
+        qemu.end();
+        bench.settle();
+        assertThat(bench.transfer.steps())
+                .contains("decline " + DISK, "decline " + DOMAIN)
+                .last()
+                .isEqualTo("tell ENDED");
+        assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void whoRunsHereWithoutLeasesIsStoppedBeforeOthersCanTakeThem() {
+        heldByNodeB(DEMO1.uuid().toString());
+        offer();
+        arrive();
+        FakeProcess qemu = bench.launch(DEMO1);
+        status("running", "migrated", "", "");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.alive()).isTrue();
+        bench.lockspace.sees(nodeB(HostStatus.FAIL));
+        bench.pass(Duration.ofSeconds(6));
+        assertThat(qemu.alive()).isFalse();
+    }
+
+    @Test
+    void aRestartedAgentReceivesWhatItsPredecessorHadPreparedFor() {
+        heldByNodeB(DEMO1.uuid().toString());
+        offer();
+        arrive();
+        bench.launch(DEMO1);
+        bench.pass(Duration.ofMillis(300));
+        GuardBench after = bench.afterCrash();
+        status(after, "running", "migrated", "", "");
+        after.lockspace.resume();
+        after.transfer.given = true;
+        after.pass(Duration.ofSeconds(1));
+        assertThat(after.transfer.steps()).contains("tell RUNNING", "confirm " + DISK, "confirm " + DOMAIN);
+        assertThat(after.view(DEMO1).orElseThrow().leases()).allMatch(DomainView.LeaseView::held);
+        assertThat(after.hypervisor.suspends()).isEmpty();
+    }
+
+    // ---- the host that it goes from
+
+    @Test
+    void theLeasesAreGivenWhenTheGuestHasBeenSent() {
+        FakeProcess qemu = runHere();
+        status("running", "booted", "migration out", "perform3");
+        bench.pass(Duration.ofMillis(200));
+        assertThat(bench.transfer.steps()).containsExactly("tell OFFERED");
+        answer(State.PREPARED);
+        bench.pass(Duration.ofMillis(200));
+        status("paused", "migration", "migration out", "perform3");
+        bench.pass(Duration.ofMillis(200));
+        assertThat(bench.transfer.steps()).as("a user may have paused it").hasSize(1);
+
+        status("paused", "migration", "migration out", "perform3_done");
+        bench.settle();
+        assertThat(bench.transfer.steps())
+                .contains("hand over " + DISK, "hand over " + DOMAIN)
+                .hasSize(3);
+        assertThat(bench.view(DEMO1).orElseThrow().state()).isEqualTo("migrating");
+        answer(State.RUNNING);
+        bench.pass(Duration.ofSeconds(1));
+        qemu.end();
+        bench.settle();
+        assertThat(bench.lockspace.releases())
+                .as("what is shared, and what the engine still had")
+                .contains(BASE);
+        assertThat(bench.hypervisor.destroys()).isEmpty();
+        assertThat(bench.view(DEMO1)).isEmpty();
+    }
+
+    /** The answer to the last step of the migration is lost: libvirt would resume the guest here after 25 s. */
+    @Test
+    void whatIsLeftHereIsDestroyedOnceTheGuestIsKnownToRunThere() {
+        FakeProcess qemu = givenAway();
+        answer(State.RUNNING);
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.alive()).isTrue();
+        bench.hypervisor.onDestroy(uuid -> {
+            qemu.end();
+            return new io.vmguard.agent.hypervisor.KillResult.Destroyed();
+        });
+        bench.pass(Duration.ofSeconds(2));
+        assertThat(bench.hypervisor.destroys()).containsExactly(DEMO1.uuid());
+        assertThat(qemu.kills()).isZero();
+        assertThat(qemu.alive()).isFalse();
+    }
+
+    @Test
+    void whoIsResumedHereAfterItRunsThereIsKilledAtOnce() {
+        FakeProcess qemu = givenAway();
+        answer(State.RUNNING);
+        bench.pass(Duration.ofMillis(100));
+        bench.event(DEMO1, DomainEvent.Kind.RESUMED);
+        assertThat(qemu.alive()).isFalse();
+        assertThat(qemu.kills()).isPositive();
+    }
+
+    @Test
+    void whoIsResumedHereWithoutItsLeasesStandsStillUntilTheyAreBack() {
+        FakeProcess qemu = givenAway();
+        bench.event(DEMO1, DomainEvent.Kind.RESUMED);
+        assertThat(qemu.stopped()).isTrue();
+        bench.pass(Duration.ofSeconds(10));
+        assertThat(qemu.stopped()).isTrue();
+        assertThat(bench.transfer.steps()).contains("take back " + DISK);
+
+        bench.transfer.declined = true;
+        answer(State.ENDED);
+        status("running", "migration canceled", "", "");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.stopped()).isFalse();
+        assertThat(qemu.alive()).isTrue();
+        assertThat(bench.view(DEMO1).orElseThrow().leases()).allMatch(DomainView.LeaseView::held);
+        assertThat(bench.transfer.steps()).last().isEqualTo("tell WITHDRAWN");
+    }
+
+    @Test
+    void whoStandsStillForLongIsStoppedBeforeLibvirtResumesIt() {
+        FakeProcess qemu = givenAway();
+        bench.pass(Duration.ofSeconds(4));
+        assertThat(qemu.stopped())
+                .as("the other agent may be dead, and the guest run there")
+                .isTrue();
+        answer(State.RUNNING);
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.alive()).isFalse();
+    }
+
+    /** It has gone to another host, was stopped there and started here again, and now it is migrated once more. */
+    @Test
+    void wordsOfAnEarlierMigrationCountForNothing() {
+        bench.transfer.giver = new TransferWord(GuardBench.SELF, ATTEMPT, 5, State.OFFERED);
+        bench.transfer.receiver = new TransferWord(NODE_B, ATTEMPT, 6, State.RUNNING);
+        FakeProcess qemu = runHere();
+        status("running", "booted", "migration out", "perform3");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.alive()).isTrue();
+        assertThat(bench.transfer.giver.attempt()).isNotEqualTo(ATTEMPT);
+    }
+
+    @Test
+    void inPostCopyItIsLeftToSendItsMemory() {
+        FakeProcess qemu = runHere();
+        status("running", "booted", "migration out", "perform3");
+        bench.pass(Duration.ofMillis(200));
+        answer(State.PREPARED);
+        bench.pass(Duration.ofMillis(200));
+        status("paused", "post-copy", "migration out", "perform3");
+        bench.settle();
+        assertThat(bench.transfer.steps()).contains("hand over " + DISK);
+        answer(State.RUNNING);
+        bench.pass(Duration.ofSeconds(60));
+        assertThat(qemu.alive()).isTrue();
+        assertThat(qemu.stopped()).isFalse();
+        assertThat(bench.hypervisor.destroys()).isEmpty();
+    }
+
+    @Test
+    void anAbortedMigrationChangesNothing() {
+        FakeProcess qemu = runHere();
+        status("running", "booted", "migration out", "perform3");
+        bench.pass(Duration.ofMillis(200));
+        answer(State.PREPARED);
+        bench.pass(Duration.ofMillis(200));
+        status("running", "booted", "", "");
+        answer(State.ENDED);
+        bench.pass(Duration.ofMillis(200));
+        assertThat(bench.transfer.steps()).containsExactly("tell OFFERED", "tell WITHDRAWN");
+        assertThat(bench.lockspace.held()).contains(DISK, DOMAIN, BASE);
+        assertThat(qemu.stopped()).isFalse();
+        assertThat(bench.view(DEMO1).orElseThrow().state()).isEqualTo("running");
+    }
+
+    @Test
+    void aMigrationThatIsOverBeforeItIsSeenStillGivesTheLeases() {
+        FakeProcess qemu = runHere();
+        status("running", "booted", "migration out", "perform3");
+        bench.pass(Duration.ofMillis(200));
+        answer(State.PREPARED);
+        bench.pass(Duration.ofMillis(200));
+        qemu.end();
+        bench.settle();
+        assertThat(bench.transfer.steps()).contains("hand over " + DISK, "hand over " + DOMAIN);
+        assertThat(bench.lockspace.held()).doesNotContain(BASE);
+    }
+
+    @Test
+    void aHandOverThatIsNotTakenIsTriedAgain() {
+        bench.transfer.handOver = new HandOverResult.Kept(LeaseFault.NOT_OWNER, "not prepared");
+        runHere();
+        status("running", "booted", "migration out", "perform3");
+        bench.pass(Duration.ofMillis(200));
+        answer(State.PREPARED);
+        bench.pass(Duration.ofMillis(200));
+        status("paused", "migration", "migration out", "perform3_done");
+        bench.pass(Duration.ofMillis(500));
+        bench.transfer.handOver = null;
+        bench.pass(Duration.ofMillis(500));
+        assertThat(bench.transfer.steps().stream().filter(("hand over " + DISK)::equals))
+                .hasSizeBetween(2, 4);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aLostMembershipEndsWhatIsBetweenTwoHosts(boolean given) {
+        FakeProcess qemu = given ? givenAway() : runHere();
+        bench.lockspace.lose();
+        bench.pass(Duration.ofSeconds(6));
+        assertThat(qemu.alive()).isFalse();
+    }
+
+    // ----
+
+    private FakeProcess runHere() {
+        CompletableFuture<StartAnswer> answer = bench.guard.prepare(DEMO1.spec(), DEMO1.uuid(), derivation());
+        bench.settle();
+        assertThat(answer).isCompletedWithValue(new StartAnswer.Granted(""));
+        FakeProcess qemu = bench.launch(DEMO1);
+        bench.pass(Duration.ofMillis(200));
+        bench.transfer.owner = GuardBench.SELF;
+        return qemu;
+    }
+
+    private FakeProcess givenAway() {
+        FakeProcess qemu = runHere();
+        status("running", "booted", "migration out", "perform3");
+        bench.pass(Duration.ofMillis(200));
+        answer(State.PREPARED);
+        bench.pass(Duration.ofMillis(200));
+        status("paused", "migration", "migration out", "perform3_done");
+        bench.pass(Duration.ofMillis(200));
+        assertThat(bench.transfer.steps()).contains("hand over " + DISK);
+        return qemu;
+    }
+
+    private void answer(State state) {
+        TransferWord offer = bench.transfer.giver;
+        assertThat(offer).isNotNull();
+        bench.transfer.receiver = new TransferWord(NODE_B, offer.attempt(), 7, state);
+    }
+
+    private CompletableFuture<StartAnswer> arrive() {
+        return arrive(bench);
+    }
+
+    private static CompletableFuture<StartAnswer> arrive(GuardBench at) {
+        CompletableFuture<StartAnswer> announced = at.guard.migrate(DEMO1.uuid(), DEMO1.name());
+        at.settle();
+        assertThat(announced).isCompletedWithValue(new StartAnswer.Granted(""));
+        CompletableFuture<StartAnswer> answer = at.guard.prepare(DEMO1.spec(), DEMO1.uuid(), derivation());
+        at.settle();
+        return answer;
+    }
+
+    private void heldByNodeB(String uuid) {
+        heldByNodeB(bench, uuid);
+    }
+
+    private static void heldByNodeB(GuardBench at, String uuid) {
+        at.transfer.owner = NODE_B;
+        Stream.of(DISK, DOMAIN)
+                .forEach(resource -> at.lockspace.answer(
+                        resource,
+                        new AcquireResult.HeldBy(
+                                NODE_B,
+                                "33333333-44444444.node-b",
+                                HostStatus.LIVE,
+                                Optional.of(Duration.ofSeconds(3)),
+                                Optional.empty(),
+                                Optional.of(new LeaseNote("demo1", uuid, "vda", "node-b", 1_767_000_000L)),
+                                false)));
+    }
+
+    private void offer() {
+        bench.transfer.giver = new TransferWord(NODE_B, ATTEMPT, 7, State.OFFERED);
+    }
+
+    private static HostView nodeB(HostStatus status) {
+        return new HostView(
+                NODE_B,
+                "33333333-44444444.node-b",
+                status,
+                Optional.of(Duration.ofSeconds(3)),
+                Optional.empty(),
+                false);
+    }
+
+    private void status(String state, String reason, String job, String phase) {
+        status(bench, state, reason, job, phase);
+    }
+
+    private static void status(GuardBench at, String state, String reason, String job, String phase) {
+        at.guard.status(new DomainStatus(state, reason, 1, job, phase, DEMO1.spec()));
+    }
+
+    /** With the lease on the domain itself. */
+    private static Derivation derivation() {
+        List<DiskLease> leases = new ArrayList<>(DEMO1.derivation().leases());
+        leases.add(new DiskLease(
+                "domain", LeaseMode.EXCLUSIVE, "domain:" + DEMO1.uuid(), DOMAIN.value(), DiskLease.DOMAIN));
+        return new Derivation(leases, List.of(), List.of());
+    }
+}

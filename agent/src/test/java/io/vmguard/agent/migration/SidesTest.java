@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+package io.vmguard.agent.migration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vmguard.agent.migration.SourceSide.Leases;
+import io.vmguard.agent.migration.SourceSide.Qemu;
+import io.vmguard.agent.migration.SourceSide.Step;
+import io.vmguard.agent.migration.SourceSide.Word;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The two tables: every state with everything that can be known has one result, and none of them lets two guests run. */
+class SidesTest {
+    private static final boolean[] EITHER = {false, true};
+
+    /** An asterisk stands for everything that can be there. */
+    @ParameterizedTest(name = "{0} {1} {2} job {3} late {4} overdue {5}: {6}")
+    @CsvSource({
+        // qemu,   leases,   word,     job,   late,  overdue, step
+        "ACTIVE,   OURS,     RUNNING,  *,     *,     *,       KILL",
+        "ACTIVE,   OURS,     PREPARED, true,  *,     *,       WAIT",
+        "ACTIVE,   OURS,     PREPARED, false, *,     *,       CLOSE",
+        "ACTIVE,   OURS,     NONE,     true,  *,     *,       WAIT",
+        "ACTIVE,   OURS,     ENDED,    false, *,     *,       CLOSE",
+        "SWITCHED, OURS,     PREPARED, *,     false, *,       HAND_OVER",
+        "SWITCHED, OURS,     PREPARED, *,     true,  *,       HALT",
+        "SWITCHED, OURS,     RUNNING,  *,     *,     *,       HAND_OVER",
+        "SWITCHED, OURS,     NONE,     true,  *,     *,       WAIT",
+        "SWITCHED, OURS,     NONE,     false, *,     *,       CLOSE",
+        "SWITCHED, OURS,     ENDED,    false, *,     *,       CLOSE",
+        "SWITCHED, OURS,     UNKNOWN,  *,     false, *,       WAIT",
+        "SWITCHED, OURS,     UNKNOWN,  *,     true,  *,       HALT",
+        "STOPPED,  OURS,     RUNNING,  *,     *,     *,       KILL",
+        "STOPPED,  OURS,     PREPARED, *,     *,     false,   HAND_OVER",
+        "STOPPED,  OURS,     PREPARED, *,     *,     true,    KILL",
+        "STOPPED,  OURS,     UNKNOWN,  *,     *,     false,   WAIT",
+        "STOPPED,  OURS,     UNKNOWN,  *,     *,     true,    KILL",
+        "STOPPED,  OURS,     NONE,     *,     *,     *,       PROCEED",
+        "STOPPED,  OURS,     ENDED,    *,     *,     *,       PROCEED",
+        "ACTIVE,   GIVING,   RUNNING,  *,     *,     *,       KILL",
+        "ACTIVE,   GIVING,   PREPARED, *,     *,     *,       HALT",
+        "SWITCHED, GIVING,   *,        *,     false, *,       WAIT",
+        "SWITCHED, GIVING,   *,        *,     true,  *,       HALT",
+        "STOPPED,  GIVING,   PREPARED, *,     *,     *,       WAIT",
+        "STOPPED,  GIVING,   RUNNING,  *,     *,     *,       KILL",
+        "ACTIVE,   GIVEN,    RUNNING,  *,     *,     *,       KILL",
+        "ACTIVE,   GIVEN,    PREPARED, *,     *,     *,       HALT",
+        "ACTIVE,   GIVEN,    UNKNOWN,  *,     *,     *,       HALT",
+        "SWITCHED, GIVEN,    RUNNING,  *,     *,     *,       END",
+        "SWITCHED, GIVEN,    ENDED,    *,     *,     *,       TAKE_BACK",
+        "SWITCHED, GIVEN,    PREPARED, *,     false, *,       WAIT",
+        "SWITCHED, GIVEN,    PREPARED, *,     true,  *,       HALT",
+        "STOPPED,  GIVEN,    RUNNING,  *,     *,     *,       KILL",
+        "STOPPED,  GIVEN,    PREPARED, *,     *,     *,       TAKE_BACK",
+        "STOPPED,  GIVEN,    ENDED,    *,     *,     *,       TAKE_BACK",
+        "STOPPED,  GIVEN,    UNKNOWN,  *,     *,     *,       WAIT",
+        "STOPPED,  RETURNED, *,        *,     *,     *,       PROCEED",
+        "ACTIVE,   RETURNED, *,        true,  *,     *,       WAIT",
+        "ACTIVE,   RETURNED, *,        false, *,     *,       CLOSE",
+        "SWITCHED, RETURNED, *,        false, *,     *,       CLOSE",
+        "GONE,     OURS,     PREPARED, *,     false, *,       HAND_OVER",
+        "GONE,     OURS,     RUNNING,  *,     false, *,       HAND_OVER",
+        "GONE,     OURS,     NONE,     *,     *,     *,       RELEASE",
+        "GONE,     OURS,     ENDED,    *,     *,     *,       RELEASE",
+        "GONE,     GIVING,   *,        *,     *,     *,       WAIT",
+        "GONE,     GIVEN,    *,        *,     *,     *,       RELEASE",
+        "GONE,     RETURNED, *,        *,     *,     *,       RELEASE",
+    })
+    void theSourceDoes(String qemu, String leases, String word, String job, String late, String overdue, Step step) {
+        List<SourceSide.Facts> matching = allOfSource().stream()
+                .filter(facts -> matches(qemu, facts.qemu())
+                        && matches(leases, facts.leases())
+                        && matches(word, facts.word())
+                        && matches(job, facts.job())
+                        && matches(late, facts.late())
+                        && matches(overdue, facts.overdue()))
+                .toList();
+        assertThat(matching)
+                .isNotEmpty()
+                .allSatisfy(facts -> assertThat(SourceSide.next(facts)).isEqualTo(step));
+    }
+
+    private static boolean matches(String pattern, Object value) {
+        return pattern.equals("*") || pattern.equals(value.toString());
+    }
+
+    @Test
+    void theSourceNeverRunsWithoutItsLeases() {
+        for (SourceSide.Facts facts : allOfSource()) {
+            Step step = SourceSide.next(facts);
+            boolean elsewhere = facts.leases() == Leases.GIVEN || facts.leases() == Leases.GIVING;
+            if (elsewhere && facts.qemu() == Qemu.ACTIVE) {
+                assertThat(step).as("%s", facts).isIn(Step.HALT, Step.KILL);
+            }
+            if (elsewhere) {
+                assertThat(step).as("%s", facts).isNotIn(Step.PROCEED, Step.CLOSE);
+            }
+        }
+    }
+
+    @Test
+    void theSourceGivesNothingThatItsGuestMayStillWriteTo() {
+        for (SourceSide.Facts facts : allOfSource()) {
+            if (facts.qemu() == Qemu.ACTIVE) {
+                assertThat(SourceSide.next(facts)).as("%s", facts).isNotIn(Step.HAND_OVER, Step.RELEASE);
+            }
+        }
+    }
+
+    @Test
+    void theSourceGoesOnAfterAStopOnlyIfTheGuestIsNotThere() {
+        for (SourceSide.Facts facts : allOfSource()) {
+            boolean mayRunThere = facts.leases() != Leases.RETURNED
+                    && (facts.word() == Word.RUNNING || facts.word() == Word.PREPARED || facts.word() == Word.UNKNOWN);
+            if (facts.qemu() == Qemu.STOPPED && mayRunThere) {
+                assertThat(SourceSide.next(facts)).as("%s", facts).isNotEqualTo(Step.PROCEED);
+            }
+        }
+    }
+
+    @Test
+    void theSourceKillsNothingThatIsTheOnlyOne() {
+        for (SourceSide.Facts facts : allOfSource()) {
+            Step step = SourceSide.next(facts);
+            if (step == Step.KILL || step == Step.END) {
+                assertThat(facts.word() == Word.RUNNING || facts.overdue())
+                        .as("%s", facts)
+                        .isTrue();
+            }
+        }
+    }
+
+    private static List<SourceSide.Facts> allOfSource() {
+        List<SourceSide.Facts> all = new ArrayList<>();
+        for (Qemu qemu : Qemu.values()) {
+            for (Leases leases : Leases.values()) {
+                for (Word word : Word.values()) {
+                    for (boolean job : EITHER) {
+                        for (boolean late : EITHER) {
+                            for (boolean overdue : EITHER) {
+                                all.add(new SourceSide.Facts(qemu, leases, word, job, late, overdue));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        return all;
+    }
+
+    @ParameterizedTest(name = "{0} {1} giver silent {2}: {3}")
+    @CsvSource({
+        "NONE,     *,         *,     WAIT",
+        "INCOMING, *,         *,     WAIT",
+        "RUNNING,  RECEIVING, false, CONFIRM",
+        "RUNNING,  RECEIVING, true,  STOP",
+        "RUNNING,  REFUSED,   false, CLAIM",
+        "RUNNING,  REFUSED,   true,  STOP",
+        "RUNNING,  OURS,      *,     CLOSE",
+        "GONE,     RECEIVING, *,     DECLINE",
+        "GONE,     REFUSED,   *,     DECLINE",
+        "GONE,     OURS,      *,     CLOSE",
+    })
+    void theTargetDoes(String qemu, String leases, String silent, TargetSide.Step step) {
+        int found = 0;
+        for (TargetSide.Qemu q : TargetSide.Qemu.values()) {
+            for (TargetSide.Leases l : TargetSide.Leases.values()) {
+                for (boolean s : EITHER) {
+                    if (matches(qemu, q) && matches(leases, l) && matches(silent, s)) {
+                        assertThat(TargetSide.next(new TargetSide.Facts(q, l, s)))
+                                .isEqualTo(step);
+                        found++;
+                    }
+                }
+            }
+        }
+        assertThat(found).isPositive();
+    }
+}

@@ -473,11 +473,12 @@ final class LeaseFollower {
     /** Forgets the files of disks none of whose leases is leaving: all that are not used any more were seen closed. */
     private static void prune(Following following) {
         Set<String> open = new HashSet<>();
-        following
-                .leaving
-                .keySet()
-                .forEach(resource -> open.add(
-                        Objects.requireNonNull(following.needs.get(resource)).target()));
+        // Those that leave are not proved closed, and those that are expected are not used yet.
+        for (Set<LeaseName> later : List.of(following.leaving.keySet(), following.expected.keySet())) {
+            for (LeaseName resource : later) {
+                open.add(Objects.requireNonNull(following.needs.get(resource)).target());
+            }
+        }
         following.files.forEach((target, files) -> {
             if (!open.contains(target)) {
                 files.removeAll(departed(following, target));

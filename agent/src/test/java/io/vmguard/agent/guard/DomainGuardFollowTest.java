@@ -341,6 +341,20 @@ class DomainGuardFollowTest {
     }
 
     @Test
+    void anotherDiskThatGoesMeanwhileDoesNotMakeAReservedOneForgotten() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdc", "/i/c")).show(bench);
+        ask(bench, Duration.ofSeconds(5), disk("vdb", "/i/b"));
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.images.open(PID, "/i/a", "/i/b");
+        bench.pass(Duration.ofSeconds(60));
+        assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/a"), lease("/i/b"));
+        bench.images.open(PID, "/i/a");
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
     void aReservationThatNobodyUsesEndsInTime() {
         GuardBench bench = running();
         ask(bench, Duration.ofSeconds(5), disk("vdb", "/i/b"));

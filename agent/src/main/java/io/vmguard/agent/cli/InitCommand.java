@@ -8,6 +8,10 @@ import io.vmguard.agent.derive.OneLine;
 import io.vmguard.agent.identity.MountPoint;
 import io.vmguard.agent.setup.Step;
 import io.vmguard.agent.status.StatusReport;
+import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.inspect.DirectoryInspection;
+import io.vmguard.lease.inspect.Finding;
+import io.vmguard.lease.inspect.LeaseInspector;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
@@ -208,6 +212,15 @@ public final class InitCommand implements Callable<Integer> {
         try {
             AgentConfig config = agent.config();
             DirectoryOptions.Place place = new DirectoryOptions.Place(config, dir, config.lockspace(), config.socket());
+            DirectoryInspection looked = tools.inspectors()
+                    .apply(dir)
+                    .inspect(new LeaseName(config.lockspace()), LeaseInspector.Depth.HOLDERS);
+            Optional<Finding> wrong = looked.resources().stream()
+                    .flatMap(file -> file.findings().stream())
+                    .findFirst();
+            if (wrong.isPresent()) {
+                throw new IOException(wrong.get().sentence()); // what cannot be read is not known to be empty
+            }
             return HostLooks.of(tools, place, Duration.ZERO).hosts().stream()
                     .filter(host -> !host.self())
                     .toList();

@@ -311,14 +311,18 @@ class SoakIT {
                 .mustSucceed();
     }
 
-    /** What must be granted: at once, or as soon as agent and libvirtd are back. */
+    /**
+     * What must be granted: at once, or as soon as agent and libvirtd are back. An agent that was away when a domain ended gives its
+     * leases back when it has come to know.
+     */
     private void grant(Supplier<Ran> start) {
         Ran ran = Eventually.get("an answer", PATIENCE, () -> {
             Ran tried = start.get();
-            if (tried.ok() || !isNotNow(tried)) {
+            boolean notYetFree = tried.stderr().contains(") is in use by ");
+            if (tried.ok() || !isNotNow(tried) && !notYetFree) {
                 return Optional.of(tried);
             }
-            count("refused for now");
+            count(notYetFree ? "not free yet" : "refused for now");
             return Optional.empty();
         });
         ran.mustSucceed();

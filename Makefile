@@ -70,7 +70,7 @@ soak:
 	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
 	test/infra/build-images.sh; \
 	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
-		-Dit.test=SoakIT -Dsoak.minutes=$(MINUTES)
+		-Dit.test=Soak -Dsoak.minutes=$(MINUTES)
 
 SEEDS = 1000000
 FIRST = 1

@@ -145,6 +145,16 @@ final class GuardedHost implements AutoCloseable {
                 count + " leases of " + domain + " on " + host.name(), limit, () -> protectedDisks(domain) == count);
     }
 
+    /** Waits until a domain holds the lease of this file, whatever else it holds. */
+    void awaitLease(String domain, String path, Duration limit) {
+        Pattern held = Pattern.compile(
+                "\\{\"name\":\"" + domain + "\",[^\\]]*?\\(file:" + Pattern.quote(path) + "\\)\",[^}]*?\"held\":true");
+        Eventually.await(
+                "the lease of " + path + " on " + host.name(),
+                limit,
+                () -> held.matcher(statusJson()).find());
+    }
+
     /** Disks with all their leases, beside the domain with its own; -1 if a lease is missing. */
     private int protectedDisks(String domain) {
         Matcher found = Pattern.compile("\\{\"name\":\"" + domain + "\",.*?\"problems\"")

@@ -16,15 +16,15 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 /**
  * The agent of the built package is killed under real systemd while the kernel holds a thread of it in I/O on a file system that does
  * not answer, so that it stays, with its socket and its locks; domains run on real QEMU. systemd is left to itself: how soon it starts
- * the next agent is a matter of the unit. T is 6 s, so a membership lasts for 48 s.
+ * the next agent is a matter of the unit. T is 8 s, so a membership lasts for 64 s.
  */
 @NeedsTestImage
 class KilledAgentIT {
-    private static final int T = 6;
+    private static final int T = 8;
     private static final Duration LOST = Duration.ofSeconds(8 * T);
     private static final Duration DESTROY = Duration.ofSeconds(5);
     private static final Duration KILL_SLACK = Duration.ofSeconds(4);
-    private static final Duration SOON = Duration.ofSeconds(20);
+    private static final Duration SOON = Duration.ofSeconds(60);
     /** What the unit's limits add up to, and a JVM's start on a busy machine. */
     private static final Duration NEXT_AGENT = Duration.ofSeconds(24 + 20);
 

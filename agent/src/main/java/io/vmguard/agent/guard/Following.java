@@ -82,6 +82,8 @@ final class Following {
     final Set<LeaseName> converting = new HashSet<>();
     /** Boot clock: from when on a change of mode that was refused may be asked for again. */
     final Map<LeaseName, Long> convertAgainNanos = new HashMap<>();
+    /** Somebody wanted a change of mode too early for it. */
+    boolean convertWaits;
     /** Why leases are not held as they ought to be. */
     final Map<LeaseName, String> refusedModes = new LinkedHashMap<>();
 

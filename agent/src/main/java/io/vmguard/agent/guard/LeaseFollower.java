@@ -308,6 +308,7 @@ final class LeaseFollower {
     private void convert(Run run, LeaseName resource, Run.Wanted wanted, LeaseMode mode) {
         Following following = run.following;
         boolean early = state.clock.bootNanos() < following.convertAgainNanos.getOrDefault(resource, 0L);
+        following.convertWaits |= early;
         if (early || !state.member() || !following.converting.add(resource)) {
             return;
         }
@@ -315,6 +316,18 @@ final class LeaseFollower {
         state.lockspace
                 .convert(resource, wanted.note(), mode)
                 .whenComplete((result, bug) -> state.loop.tell(() -> onConverted(run, resource, mode, result)));
+    }
+
+    /** Asks again for a mode that is due; whoever has shown the domain since may have been too early, and nobody shows it again soon. */
+    private void convertWhenDue(Run run, long nowNanos) {
+        Following following = run.following;
+        if (!following.convertWaits || run.doomed || run.halted) {
+            return;
+        }
+        if (following.convertAgainNanos.values().stream().allMatch(from -> nowNanos >= from)) {
+            following.convertWaits = false;
+            called(following).forEach((resource, lease) -> follow(run, resource, lease));
+        }
     }
 
     private void onConverted(Run run, LeaseName resource, LeaseMode mode, @Nullable AcquireResult answer) {
@@ -391,6 +404,7 @@ final class LeaseFollower {
         if (!following.expected.isEmpty()) {
             expire(run, nowNanos);
         }
+        convertWhenDue(run, nowNanos);
         GuardedProcess process = run.process;
         if (following.leaving.isEmpty()
                 || following.filesUnderWay

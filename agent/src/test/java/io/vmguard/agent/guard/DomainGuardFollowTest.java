@@ -508,6 +508,22 @@ class DomainGuardFollowTest {
     }
 
     @Test
+    void aCommitRightAfterOneThatWasAbortedHasItsBaseExclusiveWithinASecond() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", "/i/a.snap");
+        live.disks(disk("vda", "/i/a.snap", "/i/a")).show(bench);
+        bench.lockspace.answer(lease("/i/a"), FakeLockspace.heldByNodeB("far"));
+        live.disks(mirrored("vda", "/i/a.snap", "active-commit", "/i/a", "/i/a"))
+                .show(bench);
+        live.disks(disk("vda", "/i/a.snap", "/i/a")).show(bench);
+        bench.lockspace.answer(lease("/i/a"), null);
+        live.disks(mirrored("vda", "/i/a.snap", "active-commit", "/i/a", "/i/a"))
+                .show(bench);
+        bench.pass(Duration.ofMillis(1100));
+        assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.EXCLUSIVE);
+    }
+
+    @Test
     void theTargetOfACopyIsExclusiveFromItsFirstSightAndTheSourceGoesAfterThePivot() {
         GuardBench bench = running();
         bench.images.open(PID, "/i/a", "/i/copy");

@@ -29,7 +29,7 @@ import org.testcontainers.containers.wait.strategy.Wait;
 class StorageKindsIT {
     private static final int MACHINE_SECONDS = 400;
     private static final Pattern AT = Pattern.compile("at: (\\d+) (\\S+) (.*)");
-    private static final Pattern EXPLAINED = Pattern.compile("\\{\"file\":\"/tmp/domains/(\\d+)\\.xml\".*");
+    private static final Pattern EXPLAINED = Pattern.compile("\\{.*?\"file\":\"/tmp/domains/(\\d+)\\.xml\".*");
     private static final Pattern LEASE = Pattern.compile(
             "\"mode\":\"([a-z]+)\",\"identity\":\"([^\"]*)\",\"resource\":\"([^\"]*)\",\"role\":\"([a-z]+)\"");
 

@@ -204,13 +204,10 @@ final class BlockDevices {
 
     /** Its client's command line says what it is connected to. */
     private Finding nbd(String sys, String name) {
-        Optional<String> process = line(sys + "/pid").map(pid -> "/proc/" + pid);
-        String words = process.flatMap(of -> facts.text(of + "/cmdline")).orElse("");
-        String directory = process.map(of -> facts.node(of + "/cwd"))
-                .filter(node -> node.kind() == Kind.LINK)
-                .map(StorageFacts.Node::detail)
+        String words = line(sys + "/pid")
+                .flatMap(pid -> facts.text("/proc/" + pid + "/cmdline"))
                 .orElse("");
-        Optional<DiskSource> shown = NbdClient.connection(words, directory);
+        Optional<DiskSource> shown = NbdClient.connection(words);
         if (shown.isPresent() && shown.get() instanceof DiskSource.Network disk) {
             return network(disk);
         }

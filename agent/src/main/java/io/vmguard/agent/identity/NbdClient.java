@@ -114,21 +114,23 @@ final class NbdClient {
             "--selinux-label",
             "--handshake-limit");
 
+    /** Begins no path that anybody has. */
+    private static final String RELATIVE = "\0";
+
     private NbdClient() {}
 
     /**
      * The disk, or the file that qemu-nbd shows; empty if it is not told.
      *
      * @param commandLine words, each followed by a NUL
-     * @param directory that the process works in, for a relative path
      */
-    static Optional<DiskSource> connection(String commandLine, String directory) {
+    static Optional<DiskSource> connection(String commandLine) {
         List<String> words = List.of(commandLine.split("\0"));
         String program = words.get(0).replaceFirst(".*/", "");
         return switch (program) {
             case "nbd-client" -> client(words);
             case "rbd-nbd" -> rbd(words);
-            case "qemu-nbd" -> qemu(words, directory);
+            case "qemu-nbd" -> qemu(words);
             default -> Optional.empty();
         };
     }
@@ -172,16 +174,18 @@ final class NbdClient {
         return Optional.of(new DiskSource.Network("rbd", name, monitors, snapshot, config));
     }
 
-    /** {@code qemu-nbd -c DEVICE [options] FILE}. What it shows may also be named as QEMU names images. */
-    private static Optional<DiskSource> qemu(List<String> words, String directory) {
+    /**
+     * {@code qemu-nbd -c DEVICE [options] FILE}. What it shows may also be named as QEMU names images. A relative path says nothing: it was
+     * of a directory that the process has left for the root.
+     */
+    private static Optional<DiskSource> qemu(List<String> words) {
         List<String> plain = plain(words, QEMU_VALUES);
         if (plain.size() != 1 || words.contains("--image-opts")) {
             return Optional.empty();
         }
-        String file = plain.get(0);
-        return directory.isEmpty() && !file.startsWith("/") && file.indexOf(':') < 0
-                ? Optional.empty()
-                : ImageName.parse(file, directory);
+        return ImageName.parse(plain.get(0), RELATIVE)
+                .filter(source -> !(source instanceof DiskSource.File file)
+                        || !file.path().startsWith(RELATIVE + "/"));
     }
 
     /** What is neither an option nor the value of one, without the program's own name. */

@@ -275,7 +275,7 @@ class TwoNamesTest {
                 "nbd-client -unix /run/s /dev/nbd0 -N e | nbd+unix:/run/s/e",
                 "qemu-nbd -c /dev/nbd0 /i/vm.img | fs:11111111-2222-4333-8444-555555555555/i/vm.img",
                 "qemu-nbd /i/vm.img -f qcow2 --connect=/dev/nbd0 | fs:11111111-2222-4333-8444-555555555555/i/vm.img",
-                "qemu-nbd -c /dev/nbd0 vm.img | fs:11111111-2222-4333-8444-555555555555/i/vm.img",
+                "qemu-nbd -c /dev/nbd0 vm.img | block:/dev/nbd0",
                 "qemu-nbd -c /dev/nbd0 rbd:rbd/vm1:id=admin | rbd:rbd/vm1",
                 "qemu-nbd -c /dev/nbd0 nbd://srv/e | nbd:srv:10809/e",
                 "qemu-nbd -c /dev/nbd0 --image-opts driver=file,filename=/i/vm.img | block:/dev/nbd0",
@@ -334,7 +334,7 @@ class TwoNamesTest {
                 == /sys/dev/block/43:0/pid
                 77
                 == file /i/vm.img
-                == link /proc/77/cwd -> /i
+                == link /proc/77/cwd -> /
                 == /proc/77/cmdline
                 """ + command.replace(' ', '\u2400') + "\u2400");
     }

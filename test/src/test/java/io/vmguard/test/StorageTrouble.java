@@ -36,7 +36,8 @@ final class StorageTrouble implements AutoCloseable {
     private void run() {
         Random random = new Random(7);
         try {
-            while (!over.await(random.nextInt(200, 800), TimeUnit.MILLISECONDS)) {
+            // Longer than T: what a fault leaves undetermined is looked at again after that, and then we want a turn.
+            while (!over.await(random.nextInt(1_000, 4_000), TimeUnit.MILLISECONDS)) {
                 String fault = FAULTS.get(random.nextInt(FAULTS.size()));
                 host.fault(fault + " " + resource);
                 synchronized (counts) {

@@ -141,6 +141,8 @@ class GuardFenceIT {
         long wokenNanos = System.nanoTime();
         Eventually.await("the QEMU of overdue to be gone", Duration.ofSeconds(3), () -> !runs(b, "overdue"));
         assertThat(since(wokenNanos)).isLessThan(Duration.ofSeconds(3));
+        // The log waits for nobody, and nobody for the log.
+        Eventually.await("the log of it", SOON, () -> b.host.journal("vmguard").contains("membership lost"));
         String journal = b.host.journal("vmguard");
         assertThat(journal).contains("the guard did not run for").contains("SIGKILL to domain overdue");
         assertThat(journal.indexOf("SIGKILL to domain overdue")).isLessThan(journal.indexOf("membership lost"));

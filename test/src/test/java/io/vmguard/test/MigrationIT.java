@@ -80,6 +80,9 @@ class MigrationIT {
     void whileADomainIsOnItsWayNobodyElseGetsItsDisk() {
         String disk = start(a, "mover");
         Running migration = migrate(a, PORT_B, "--p2p --bandwidth 8");
+        // From here on: a start that is being refused on the target can stand in the way of another one there, also of
+        // this.
+        awaitOnItsWay();
         List<String> refusals = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
             refusals.add(intruder(a, disk).mustFail().stderr());

@@ -223,7 +223,7 @@ class StorageFaultsIT {
         two.join(Site.STOCK_ID + 1);
         try (StorageTrouble trouble = StorageTrouble.begin(us, R1)) {
             Race.Result result =
-                    new Race(site, 0).run(List.of(us.racer(R1)), List.of(stock, two), 300, 5, Duration.ofMinutes(3));
+                    new Race(site, 0).run(List.of(us.racer(R1)), List.of(stock, two), 1_000, 5, Duration.ofMinutes(5));
             assertThat(result.violations()).isEmpty();
             assertThat(result.granted()).as("everybody had a turn").hasSize(3);
             System.out.println("race on failing storage: " + result + ", faults " + trouble.counts());

@@ -18,15 +18,15 @@ import org.junit.jupiter.api.extension.RegisterExtension;
  * Leases follow the disks of running domains, on two hosts with real libvirt and QEMU and the built package: disks are plugged in and out,
  * media exchanged, snapshots made, committed and copied; what another host has is sent away again.
  *
- * <p>Prints how long it took from the end of each virsh command until the leases were right. That is to be within a second; asserted is
- * five times as much, for a busy machine.
+ * <p>Prints how long it took from the end of each virsh command until the leases were right. That is to be within a second. What
+ * no event tells is seen by the look at the list that comes every half minute; asserted is that, for a busy machine.
  */
 @NeedsTestImage
 class FollowIT {
     @RegisterExtension
     static final TwoHosts HOSTS = new TwoHosts("io_timeout: 3s", "hook_timeout: 5s");
 
-    private static final Duration SOON = Duration.ofSeconds(5);
+    private static final Duration SOON = Duration.ofSeconds(45);
     /** Five seconds for the disk to go, and some for a busy machine. */
     private static final Duration DECIDED = Duration.ofSeconds(20);
 

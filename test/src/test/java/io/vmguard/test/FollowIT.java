@@ -201,7 +201,11 @@ class FollowIT {
                 () -> a.host.virsh("blockcommit", "live", "vda", "--active", "--pivot", "--wait")
                         .ok());
         awaitLeases(a, "live", "commit and pivot", base);
-        HOSTS.assertTaken(base, "live", a);
+        // Held all the time; whether it is exclusive again, a refusal tells.
+        Eventually.await("the base to be exclusive again", SOON, () -> {
+            HOSTS.assertTaken(base, "live", a);
+            return true;
+        });
 
         a.host.virsh("blockcopy", "live", "vda", copy, "--format", "raw", "--pivot", "--wait", "--transient-job")
                 .mustSucceed();

@@ -8,11 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
@@ -20,8 +18,7 @@ import java.util.regex.Pattern;
 
 /**
  * Watches this machine's process table for two QEMUs on one disk, by their names: {@code guest=DISK,} and {@code guest=DISK-anything,}.
- * Neither libvirt nor vmguard is asked. A QEMU that receives a migration is no writer before its source is gone or stopped, which a
- * process table does not tell: whoever migrates a domain says so, and looks himself.
+ * Neither libvirt nor vmguard is asked. Not for live migration, in which two QEMUs of a disk are in order.
  */
 final class OverlapWatch implements AutoCloseable {
     private static final Path PROC = Path.of("/proc");
@@ -34,8 +31,6 @@ final class OverlapWatch implements AutoCloseable {
     private final List<String> overlaps = new ArrayList<>();
     private long processes;
     private long looks;
-
-    private final Set<String> migrating = new HashSet<>();
 
     private record Seen(QemuProcess process, String domain, String disk) {}
 
@@ -88,30 +83,13 @@ final class OverlapWatch implements AutoCloseable {
         }
         Seen fresh = new Seen(found.get(), name.group(1), name.group(2));
         for (Seen other : known.values()) {
-            if (other.disk.equals(fresh.disk) && !migrating.contains(fresh.disk) && !other.process.isGone()) {
+            if (other.disk.equals(fresh.disk) && !other.process.isGone()) {
                 overlaps.add(other.domain + " (pid " + other.process.pid() + ") was there when " + fresh.domain
                         + " (pid " + pid + ") came");
             }
         }
         known.put(pid, fresh);
         processes++;
-    }
-
-    /** Two QEMUs of this disk are in order from now on, or no longer. */
-    synchronized void migrating(String disk, boolean begins) {
-        if (begins) {
-            migrating.add(disk);
-        } else {
-            migrating.remove(disk);
-        }
-    }
-
-    /** How many QEMUs have this disk now. */
-    synchronized long writers(String disk) {
-        look();
-        return known.values().stream()
-                .filter(seen -> seen.disk.equals(disk) && !seen.process.isGone())
-                .count();
     }
 
     /** What must be empty. */

@@ -45,7 +45,7 @@ test:
 	packaging/rpm/build.sh
 	@# One shell: what docker-up.sh prints is the environment of the tests.
 	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
-	test/infra/build-images.sh; \
+	VMGUARD_TEST_IMAGE=$$(test/infra/build-images.sh); export VMGUARD_TEST_IMAGE; \
 	$(MVN) verify
 
 class-list:
@@ -59,7 +59,7 @@ chaos:
 	@test/infra/install-deps.sh
 	$(MAKE) --no-print-directory deb
 	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
-	test/infra/build-images.sh; \
+	VMGUARD_TEST_IMAGE=$$(test/infra/build-images.sh); export VMGUARD_TEST_IMAGE; \
 	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
 		-Dit.test=FaultMatrixIT -Dchaos=$(CHAOS) -Dchaos.hosts=$(HOSTS)
 
@@ -68,7 +68,7 @@ soak:
 	@test/infra/install-deps.sh
 	$(MAKE) --no-print-directory deb
 	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
-	test/infra/build-images.sh; \
+	VMGUARD_TEST_IMAGE=$$(test/infra/build-images.sh); export VMGUARD_TEST_IMAGE; \
 	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
 		-Dit.test=Soak -Dsoak.minutes=$(MINUTES)
 

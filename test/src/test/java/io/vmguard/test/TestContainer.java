@@ -22,7 +22,8 @@ public abstract class TestContainer implements AutoCloseable {
     /** On every container; its value is the role. */
     public static final String LABEL = "io.vmguard.test";
 
-    static final String IMAGE = "vmguard-testhost:latest";
+    /** The image that this checkout's {@code build-images.sh} printed; another checkout may have tagged its own as the latest. */
+    static final String IMAGE = System.getenv().getOrDefault("VMGUARD_TEST_IMAGE", "vmguard-testhost:latest");
 
     /** No command of a test takes longer unless it says so. */
     private static final Duration COMMAND_LIMIT = Duration.ofSeconds(60);

@@ -37,18 +37,15 @@ public final class PaxosWords {
         return leader.isFree() ? Optional.empty() : Optional.of(leader.owner());
     }
 
-    /** Not where a ballot of more hosts than the area has room for would read it as a disk block. */
+    /** A leader made for more hosts than the area has room for, whose ballots would read the word as a disk block, is none that is read. */
     public static Step<TransferResult> tell(ResourceContext context, long attempt, TransferWord.State state) {
         return context.readLeader(
-                leader -> leader.numHosts() > context.layout().maxHosts()
-                        ? failed(LeaseFault.NUM_HOSTS, "it is made for more hosts than the area has room for")
-                        : context.write(
-                                context.layout().wordOffset(state.side()),
-                                TransferSector.encode(
-                                        context.layout(),
-                                        new TransferWord(context.me(), attempt, leader.lver(), state)),
-                                () -> look(context),
-                                PaxosWords::failed),
+                leader -> context.write(
+                        context.layout().wordOffset(state.side()),
+                        TransferSector.encode(
+                                context.layout(), new TransferWord(context.me(), attempt, leader.lver(), state)),
+                        () -> look(context),
+                        PaxosWords::failed),
                 PaxosWords::failed);
     }
 

@@ -82,6 +82,14 @@ class DeltaRenewalTest {
     }
 
     @Test
+    void aRenewalWaitsNoLongerThanUntilTheNextSecond() {
+        bench.put(ID, 4, "me", 1000);
+        bench.clock.pass(Duration.ofMillis(300));
+        assertThat(renew(false, Set.of())).isInstanceOf(Result.Renewed.class);
+        assertThat(bench.disk.pauses()).containsExactly(Duration.ofMillis(700));
+    }
+
+    @Test
     void aHostEventIsTakenBackAndHostsAreCalledByTheirBits() {
         bench.put(ID, edit -> edit.writer(new Owner(7, 8), 9));
         assertThat(renew(false, Set.of(1L, 9L))).isInstanceOf(Result.Renewed.class);

@@ -583,6 +583,26 @@ class PaxosAcquireTest {
         failed(acquire(), LeaseFault.IO, true);
     }
 
+    /** Before anything was written: then only the leader can tell. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aLeaderThatNamesUsIsNotForgottenWhenTheMembershipIsLost(boolean free) {
+        bench.held(ME, 4, 500);
+        if (free) {
+            bench.leader(edit -> edit.timestamp(0));
+        }
+        bench.lose(1);
+        failed(acquire(), LeaseFault.NO_MEMBERSHIP, !free);
+        wroteNothing();
+    }
+
+    @Test
+    void aLeaderThatNamesAnotherLeavesNoDoubtWhenTheMembershipIsLost() {
+        bench.held(OTHER, 4, 500);
+        bench.delta(OTHER, 0).lose(1);
+        failed(acquire(), LeaseFault.NO_MEMBERSHIP, false);
+    }
+
     // ---- what earlier acquires left in our block
 
     @Test

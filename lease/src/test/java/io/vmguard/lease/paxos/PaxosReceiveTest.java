@@ -208,6 +208,17 @@ class PaxosReceiveTest {
     }
 
     @Test
+    void theLastHostThatTheResourceIsMadeForIsGivenItBackToo() {
+        Owner last = new Owner(LeaseBench.HOSTS, 1);
+        bench.delta(last, 990).looks(2);
+        bench.block(2, LEFT).held(last, 4, 500);
+        bench.block(last.hostId(), DiskBlock.decided(2000L + last.hostId(), ME, 1000, 5));
+        bench.leader(edit -> edit.owner(ME).lver(5).timestamp(1000).writer(last, 1000));
+        notOurs(bench.disk.run(new PaxosReceive(bench.host(ME), last).decline()));
+        assertThat(bench.leader().owner()).isEqualTo(last);
+    }
+
+    @Test
     void whatIsGivenWhileWeDeclineGoesStraightBack() {
         bench.block(2, LEFT);
         bench.disk.before(3, this::give);

@@ -17,7 +17,6 @@ import io.vmguard.lease.paxos.HeldRecord;
 import io.vmguard.lease.paxos.PaxosAcquire;
 import io.vmguard.lease.paxos.PaxosAcquire.Want;
 import io.vmguard.lease.paxos.PaxosAdopt;
-import io.vmguard.lease.paxos.PaxosDowngrade;
 import io.vmguard.lease.paxos.PaxosReceive;
 import io.vmguard.lease.paxos.PaxosRelease;
 import io.vmguard.lease.paxos.ResourceContext;
@@ -45,7 +44,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The resources of one membership: who holds what on this host, and the operations under way.
+ * The resources of one membership: who holds what on this host, and the operations under way. Acquires and releases; what else can be
+ * done to a hold is in {@link Conversions}, {@link Transfers}, {@link Requests} and {@link Adoption}, which all stand on this table.
  *
  * <p>Each resource has at most one operation at a time. An operation whose outcome is unknown keeps the resource in the table as
  * undetermined, and is resolved by acquiring again and releasing for as long as the membership lasts.
@@ -103,6 +103,13 @@ final class Resources {
         long untilNanos = clock.bootNanos() + patience.toNanos();
         execute(hold, answer, () -> runAcquire(hold, answer, untilNanos));
         return answer;
+    }
+
+    /** What stands on disk for it now. */
+    void recorded(Hold hold, HeldRecord record) {
+        synchronized (holds) {
+            hold.record(record);
+        }
     }
 
     /** Under the lock: a new hold comes into the table, and into the record for a successor of this process. */
@@ -357,98 +364,7 @@ final class Resources {
         }
     }
 
-    // ---- convert
-
-    CompletableFuture<AcquireResult> convert(LeaseName resource, LeaseNote user, LeaseMode mode) {
-        Hold hold;
-        synchronized (holds) {
-            hold = holds.get(resource);
-            if (hold == null || hold.state != State.HELD || !hold.users.contains(user)) {
-                return CompletableFuture.completedFuture(new AcquireResult.CannotTell(
-                        LeaseFault.NOT_OWNER, "this host does not hold it for that user now", false));
-            }
-            if (hold.mode == mode) {
-                return CompletableFuture.completedFuture(new AcquireResult.Acquired(lease(hold)));
-            }
-            if (hold.users.size() > 1) {
-                return CompletableFuture.completedFuture(heldByUs(hold));
-            }
-            hold.state = State.CONVERTING;
-        }
-        CompletableFuture<AcquireResult> answer = new CompletableFuture<>();
-        execute(
-                hold,
-                answer,
-                mode == LeaseMode.EXCLUSIVE ? () -> runUpgrade(hold, answer) : () -> runDowngrade(hold, answer, 0));
-        return answer;
-    }
-
-    private void runUpgrade(Hold hold, CompletableFuture<AcquireResult> answer) {
-        PaxosAcquire.Result result = acquireOnDisk(hold, Want.UPGRADE);
-        if (result instanceof PaxosAcquire.Result.Acquired acquired) {
-            synchronized (holds) {
-                hold.record(acquired.held());
-            }
-            settled(hold);
-            answer.complete(new AcquireResult.Acquired(lease(hold)));
-            writeNote(hold);
-            return;
-        }
-        // Shared as before, but ballots of ours stand in the block now.
-        hold.recordStale = true;
-        if (result instanceof PaxosAcquire.Result.Held held) {
-            settled(hold);
-            answer.complete(heldBy(held));
-            return;
-        }
-        PaxosAcquire.Result.Failed failed = (PaxosAcquire.Result.Failed) result;
-        if (failed.mayHaveWon()) {
-            synchronized (holds) {
-                hold.state = State.UNDETERMINED;
-            }
-            retry(hold, 0, () -> settleUpgrade(hold, 0));
-        } else {
-            settled(hold);
-        }
-        answer.complete(cannotTell(hold, failed));
-    }
-
-    /** Upgrades again, then back to shared: whatever the first attempt did, after this its user holds what it held before. */
-    private void settleUpgrade(Hold hold, int tries) {
-        PaxosAcquire.Result result = acquireOnDisk(hold, Want.UPGRADE);
-        if (result instanceof PaxosAcquire.Result.Acquired acquired) {
-            synchronized (holds) {
-                hold.record(acquired.held());
-            }
-            runDowngrade(hold, new CompletableFuture<>(), 0);
-        } else if (result instanceof PaxosAcquire.Result.Held) {
-            settled(hold);
-        } else {
-            retry(hold, tries, () -> settleUpgrade(hold, tries + 1));
-        }
-    }
-
-    private void runDowngrade(Hold hold, CompletableFuture<AcquireResult> answer, int tries) {
-        PaxosDowngrade.Result result = io.run(
-                hold.resource,
-                context -> new PaxosDowngrade(context, hold.record()).start(),
-                PaxosDowngrade.Result.Failed::new);
-        if (result instanceof PaxosDowngrade.Result.Shared shared) {
-            synchronized (holds) {
-                hold.record(shared.held());
-            }
-            settled(hold);
-            answer.complete(new AcquireResult.Acquired(lease(hold)));
-            return;
-        }
-        PaxosDowngrade.Result.Failed failed = (PaxosDowngrade.Result.Failed) result;
-        synchronized (holds) {
-            hold.state = State.UNDETERMINED;
-        }
-        answer.complete(new AcquireResult.CannotTell(
-                failed.fault(), io.withFile(hold.resource, failed.fault(), failed.why()), true));
-        retry(hold, tries, () -> runDowngrade(hold, answer, tries + 1));
-    }
+    // ---- release
 
     /** A conversion or a hand-over has left us the hold: it is one again, or goes if its user has gone meanwhile. */
     void settled(Hold hold) {
@@ -464,8 +380,6 @@ final class Resources {
             }
         }
     }
-
-    // ---- release
 
     /** @param user null: all of them */
     CompletableFuture<ReleaseResult> release(LeaseName resource, @Nullable LeaseNote user) {
@@ -607,12 +521,13 @@ final class Resources {
     // ---- after a restart of the process
 
     /**
-     * Finds out which of the predecessor's resources are held indeed. Does not wait for that: one file that hangs holds up no other.
+     * A predecessor's resources come into the table.
      *
      * @param mayChange those that a killed predecessor may still change, whoever has them: untouched until it is gone
+     * @return those of which the disk must be asked whether they are held
      */
-    void adopt(Map<LeaseName, LeaseUse> users, Set<LeaseName> mayChange, CompletableFuture<Void> predecessorGone) {
-        List<Hold> adopted = new ArrayList<>();
+    List<Hold> inherit(Map<LeaseName, LeaseUse> users, Set<LeaseName> mayChange) {
+        List<Hold> unknown = new ArrayList<>();
         synchronized (holds) {
             inFlight.addAll(mayChange);
             users.forEach((resource, use) -> {
@@ -625,64 +540,22 @@ final class Resources {
                     hold.state = State.RECEIVING;
                     hold.adopted.complete(null);
                 } else {
-                    adopted.add(hold);
+                    unknown.add(hold);
                 }
             });
         }
-        adopted.stream().filter(hold -> !mayChange.contains(hold.resource)).forEach(this::beginAdopt);
-        predecessorGone.thenRun(() -> {
-            synchronized (holds) {
-                inFlight.clear();
-            }
-            adopted.stream().filter(hold -> mayChange.contains(hold.resource)).forEach(this::beginAdopt);
-        });
+        return unknown;
     }
 
-    private void beginAdopt(Hold hold) {
-        hold.operations.execute(() -> runAdopt(hold, 0));
-    }
-
-    private void runAdopt(Hold hold, int tries) {
-        PaxosAdopt.Result result =
-                io.run(hold.resource, context -> new PaxosAdopt(context).start(), PaxosAdopt.Result.Failed::new);
-        if (result instanceof PaxosAdopt.Result.Held held) {
-            carriedOver(hold, held.held());
-        } else if (result instanceof PaxosAdopt.Result.Proposed) {
-            undetermined(hold);
-        } else if (result instanceof PaxosAdopt.Result.HalfReleased half) {
-            if (half.held().mode() == LeaseMode.SHARED) {
-                // Whatever the local record says: a user that lives counts on the mark.
-                hold.record(half.held());
-                adoptShared(hold, 0);
-            } else {
-                undetermined(hold); // a release is asked for only when the user is gone
-            }
-        } else if (result instanceof PaxosAdopt.Result.Unconfirmed unconfirmed) {
-            adoptGiven(hold, unconfirmed.leader().writer(), tries);
-        } else if (result instanceof PaxosAdopt.Result.NotHeld) {
-            forget(hold);
-        } else {
-            retry(hold, tries, () -> runAdopt(hold, tries + 1));
+    /** Its writes have ended: everything may be touched. */
+    void predecessorGone() {
+        synchronized (holds) {
+            inFlight.clear();
         }
     }
 
-    /**
-     * The predecessor died after it was given to us, or given back, and before it said that it knew: its user may have begun meanwhile,
-     * as a domain does whose migration went on without the agent. Whoever finds that there is none gives it back.
-     */
-    private void adoptGiven(Hold hold, Owner giver, int tries) {
-        PaxosReceive.Result result = io.run(
-                hold.resource, context -> new PaxosReceive(context, giver).confirm(), PaxosReceive.Result.Failed::new);
-        if (result instanceof PaxosReceive.Result.Confirmed confirmed) {
-            carriedOver(hold, confirmed.held());
-        } else if (result instanceof PaxosReceive.Result.NotOurs) {
-            forget(hold);
-        } else {
-            retry(hold, tries, () -> runAdopt(hold, tries + 1));
-        }
-    }
-
-    private void carriedOver(Hold hold, HeldRecord record) {
+    /** It is held indeed. */
+    void carriedOver(Hold hold, HeldRecord record) {
         synchronized (holds) {
             hold.record(record);
             hold.state = State.CARRIED_OVER;
@@ -691,19 +564,6 @@ final class Resources {
             }
         }
         hold.adopted.complete(null);
-    }
-
-    /** The predecessor died on the way to or from shared mode; its user may live and counts on shared mode at least. */
-    private void adoptShared(Hold hold, int tries) {
-        PaxosDowngrade.Result result = io.run(
-                hold.resource,
-                context -> new PaxosDowngrade(context, hold.record()).start(),
-                PaxosDowngrade.Result.Failed::new);
-        if (result instanceof PaxosDowngrade.Result.Shared shared) {
-            carriedOver(hold, shared.held());
-        } else {
-            retry(hold, tries, () -> adoptShared(hold, tries + 1));
-        }
     }
 
     /**

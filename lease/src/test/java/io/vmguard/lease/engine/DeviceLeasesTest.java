@@ -252,7 +252,7 @@ class DeviceLeasesTest {
                 for (LeaseName name : wanted) {
                     answers.add(host.engine
                             .acquire(name, NOTE, LeaseMode.SHARED, Duration.ofSeconds(60))
-                            .whenComplete((result, bug) -> host.engine.release(name)));
+                            .thenCompose(result -> host.engine.release(name).thenApply(released -> result)));
                 }
             }
             for (CompletableFuture<AcquireResult> answer : answers) {

@@ -21,7 +21,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One process of the agent, as far as the membership goes: what {@link LeaseEngine} and {@link Joiner} do around the machines, without
+ * One process of the agent, as far as the membership goes: what {@link MembershipLife} and {@link Joiner} do around the machines, without
  * their threads.
  */
 final class SimAgent {

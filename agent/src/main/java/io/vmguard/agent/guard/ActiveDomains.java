@@ -11,9 +11,9 @@ import io.vmguard.agent.domain.OnLockFailure;
 import io.vmguard.agent.hypervisor.ActiveDomain;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.ListResult;
-import io.vmguard.agent.process.FileKey;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.ImageFiles;
+import io.vmguard.agent.process.OpenFiles;
 import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -22,7 +22,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.Executor;
 
@@ -80,7 +79,7 @@ public final class ActiveDomains {
     }
 
     /** See {@link ImageFiles#openBy}. */
-    Optional<Set<FileKey>> openBy(GuardedProcess process) {
+    Optional<OpenFiles> openBy(GuardedProcess process) {
         return images.openBy(process);
     }
 

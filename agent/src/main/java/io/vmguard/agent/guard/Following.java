@@ -75,6 +75,8 @@ final class Following {
     final Map<LeaseName, Long> leaving = new LinkedHashMap<>();
     /** The same, but they are kept until the domain ends. */
     final Set<LeaseName> kept = new HashSet<>();
+    /** Leases that an earlier agent took, and of which this one has not seen what for. */
+    final Set<LeaseName> inherited = new HashSet<>();
 
     /** Leases of disks that are about to be plugged in, and until when on the boot clock; a moment without end while that is not decided. */
     final Map<LeaseName, Long> expected = new HashMap<>();
@@ -97,11 +99,22 @@ final class Following {
     DomainSpec status;
 
     boolean statusUnderWay;
+    /** What the status file shows, looked into or not. */
+    @Nullable
+    DomainSpec shown;
+
+    /** Boot clock: when to look again because not everything could be told; 0 = it could. */
+    long lookAgainNanos;
 
     /** It is about to start with these disks. */
     void begin(DomainSpec spec) {
         spec.disks().forEach(disk -> targets.add(disk.target()));
         established = true;
+    }
+
+    /** Whether a disk with this lease is about to be plugged in, if it may be. */
+    boolean isAskedAbout(LeaseName resource) {
+        return expected.getOrDefault(resource, 0L) == Long.MAX_VALUE;
     }
 
     List<String> problems() {

@@ -3,6 +3,8 @@ package io.vmguard.agent.guard;
 
 import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.lease.LeaseMode;
+import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.Lockspace;
 import io.vmguard.lease.time.LeaseClock;
@@ -49,6 +51,15 @@ final class GuardState {
             run.mayRunSinceNanos = clock.bootNanos();
         }
         return run;
+    }
+
+    /** Whether a run asks for that lease, in a mode that shuts this one out, and may not get to keep it. */
+    boolean isBeingDecided(LeaseName resource, LeaseMode mode) {
+        return runs.values().stream().anyMatch(run -> {
+            Run.Wanted wanted = run.wanted.get(resource);
+            boolean apart = wanted != null && (mode == LeaseMode.EXCLUSIVE || wanted.mode() == LeaseMode.EXCLUSIVE);
+            return apart && (run.phase == Phase.ACQUIRING || run.following.isAskedAbout(resource));
+        });
     }
 
     LeaseNote note(Run run, DiskLease lease) {

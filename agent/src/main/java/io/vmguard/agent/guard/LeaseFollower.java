@@ -8,8 +8,6 @@ import io.vmguard.agent.guard.Following.Need;
 import io.vmguard.agent.guard.Following.Source;
 import io.vmguard.agent.guard.Following.Way;
 import io.vmguard.agent.guard.Run.Phase;
-import io.vmguard.agent.process.FileKey;
-import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseMode;
@@ -17,7 +15,6 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.LeaseUse;
 import java.time.Duration;
-import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -34,25 +31,21 @@ import org.jspecify.annotations.Nullable;
  * Has the leases of a running domain follow its disks: what its live XML calls for is acquired, or held in another mode; what it does
  * not call for any more is given back.
  *
- * <p>Taking is quick: one sight of an image is enough, in libvirt's list or in its status file. Giving back is slow: a lease goes only
- * when libvirt's list, begun after the last sight of the image, is without it, no status file shows it, and QEMU has none of the files
- * open any more that its disk was ever seen on. Of a disk reached over the network there is no such proof, and the XML must be without
- * it for a while; a disk whose files cannot be known keeps its leases until the domain ends.
+ * <p>Taking is quick: one sight of an image is enough, in libvirt's list or in its status file. Giving back is slow, see {@link Leaving}.
  */
 final class LeaseFollower {
     private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
-    private static final long FILES_AGAIN_NANOS = Duration.ofMillis(500).toNanos();
-
     /** A refused change leads to another look at once, and must not lead to another try at once. */
     private static final long CONVERT_AGAIN_NANOS = Duration.ofSeconds(1).toNanos();
 
-    /** libvirt takes an image out of the XML a moment before it tells QEMU to close it. */
-    private static final long NETWORK_NANOS = Duration.ofSeconds(2).toNanos();
+    /** When a look at what a status file shows has failed, or could not derive everything. */
+    private static final long LOOK_AGAIN_NANOS = Duration.ofSeconds(1).toNanos();
 
     private final GuardState state;
     private final ActiveDomains activeDomains;
     private final LeaseClaims claims;
     private final Consumer<Run> changed;
+    private final Leaving leaving;
     private final DeviceConflicts conflicts;
 
     /** @param changed called when a lease is not waited for any more */
@@ -67,6 +60,7 @@ final class LeaseFollower {
         this.claims = claims;
         this.conflicts = conflicts;
         this.changed = changed;
+        this.leaving = new Leaving(state, activeDomains, claims, changed);
     }
 
     // ---- what the domain is like
@@ -76,6 +70,7 @@ final class LeaseFollower {
         Run run = domain.uuid() == null ? null : state.runs.get(domain.uuid());
         if (run != null) {
             run.following.status = domain;
+            run.following.shown = domain;
             lookIntoStatus(run);
         }
     }
@@ -104,9 +99,20 @@ final class LeaseFollower {
             return;
         }
         lookIntoStatus(run);
-        if (live != null && run.phase != Phase.ACQUIRING && !run.doomed) {
+        if (live == null) {
+            run.following.lookAgainNanos = state.clock.bootNanos() + LOOK_AGAIN_NANOS;
+        } else if (run.phase != Phase.ACQUIRING && !run.doomed) {
             observe(run, Source.STATUS, live);
             acquire(run);
+        }
+    }
+
+    /** The file itself has not changed; where its images are could not be told, or not all of it. */
+    private void lookAgain(Run run) {
+        Following following = run.following;
+        if (following.status == null && following.shown != null) {
+            following.status = following.shown;
+            lookIntoStatus(run);
         }
     }
 
@@ -116,6 +122,7 @@ final class LeaseFollower {
             LiveDomain live = run.following.latest.get(Source.STATUS);
             if (live != null && live.name().equals(name)) {
                 run.following.latest.remove(Source.STATUS);
+                run.following.shown = null;
             }
         }
     }
@@ -133,9 +140,10 @@ final class LeaseFollower {
             following.leaving.remove(resource);
             following.kept.remove(resource);
             following.expected.remove(resource);
+            following.inherited.remove(resource);
         }
         Map<LeaseName, DiskLease> called = called(following);
-        called.forEach((resource, lease) -> follow(run, resource, lease));
+        called.forEach((resource, lease) -> follow(run, resource, lease)); // with the targets that it had before
         following.refusedModes.keySet().retainAll(called.keySet());
         following.targets.clear();
         following
@@ -143,9 +151,7 @@ final class LeaseFollower {
                 .values()
                 .forEach(l -> following.targets.addAll(l.disks().byTarget().keySet()));
         following.established = true;
-        if (source == Source.LIBVIRT && !run.halted) {
-            leave(run, live, called.keySet());
-        }
+        leaving.consider(run, called.keySet());
     }
 
     private static void remember(Following following, LiveDomain live) {
@@ -362,143 +368,21 @@ final class LeaseFollower {
         } // else it is held more strictly than it need be; the next look tries again
     }
 
-    // ---- what goes
+    // ---- time
 
-    private void leave(Run run, LiveDomain live, Set<LeaseName> called) {
-        Following following = run.following;
-        boolean complete = following.latest.values().stream()
-                .allMatch(l -> l.derivation().refusals().isEmpty());
-        if (!complete) {
-            return; // what is refused may be what seems to be gone
-        }
-        for (LeaseName resource : run.wanted.keySet()) {
-            Need need = following.needs.get(resource);
-            boolean gone = need != null && !called.contains(resource) && live.begunNanos() > need.seenNanos();
-            if (!gone
-                    || following.expected.containsKey(resource)
-                    || following.leaving.containsKey(resource)
-                    || following.kept.contains(resource)) {
-                continue;
-            }
-            if (provable(following, need)) {
-                following.leaving.put(resource, live.begunNanos());
-                following.nextFilesNanos = 0;
-            } else if (following.kept.add(resource)) {
-                LOG.info(
-                        "VG-422 {} does not use {} any more, it seems; which files QEMU would have to close is not known, so its lease is kept"
-                                + " until the domain ends",
-                        run,
-                        Objects.requireNonNull(run.wanted.get(resource)).note().disk());
-            }
-        }
-    }
-
-    private static boolean provable(Following following, Need need) {
-        boolean disk = following.files.containsKey(need.target());
-        return disk && !following.unprovable.contains(need.target());
-    }
-
-    /** Looks whether QEMU has closed what its domain does not use any more, if it is time to. */
+    /** Does what is due. */
     void lookWhenDue(Run run, long nowNanos) {
         Following following = run.following;
         if (!following.expected.isEmpty()) {
             expire(run, nowNanos);
         }
-        convertWhenDue(run, nowNanos);
-        GuardedProcess process = run.process;
-        if (following.leaving.isEmpty()
-                || following.filesUnderWay
-                || nowNanos < following.nextFilesNanos
-                || process == null
-                || run.doomed
-                || run.halted) {
-            return;
-        }
-        following.filesUnderWay = true;
-        state.loop.elsewhere(
-                activeDomains.threads(),
-                () -> {
-                    Optional<Set<FileKey>> open = activeDomains.openBy(process);
-                    state.loop.tell(() -> onFiles(run, open));
-                },
-                () -> onFiles(run, Optional.empty()));
-    }
-
-    private void onFiles(Run run, Optional<Set<FileKey>> open) {
-        Following following = run.following;
-        following.filesUnderWay = false;
-        following.nextFilesNanos = state.clock.bootNanos() + FILES_AGAIN_NANOS;
-        if (isOver(run) || open.isEmpty() || run.doomed || run.halted) {
-            return;
-        }
-        boolean any = false;
-        for (Map.Entry<LeaseName, Long> entry : List.copyOf(following.leaving.entrySet())) {
-            LeaseName resource = entry.getKey();
-            Need need = Objects.requireNonNull(following.needs.get(resource));
-            boolean busy = run.pending.containsKey(resource) || following.converting.contains(resource);
-            if (!busy && isClosed(following, need, entry.getValue(), open.get())) {
-                letGo(run, resource);
-                any = true;
-            }
-        }
-        if (any) {
-            prune(following);
-            changed.accept(run);
-        }
-    }
-
-    private boolean isClosed(Following following, Need need, long sinceNanos, Set<FileKey> open) {
-        Set<FileKey> departed = departed(following, need.target());
-        if (!Collections.disjoint(departed, open)) {
-            return false;
-        }
-        LiveDomain listed = Objects.requireNonNull(following.latest.get(Source.LIBVIRT));
-        if (departed.isEmpty() && listed.begunNanos() - sinceNanos < NETWORK_NANOS) {
+        if (following.lookAgainNanos != 0 && nowNanos >= following.lookAgainNanos) {
+            following.lookAgainNanos = 0;
             state.listWanted = true;
-            return false;
+            lookAgain(run);
         }
-        return true;
-    }
-
-    /** Files that this target was seen on and no disk is on now. */
-    private static Set<FileKey> departed(Following following, String target) {
-        Set<FileKey> departed = new HashSet<>(following.files.getOrDefault(target, Set.of()));
-        following
-                .latest
-                .values()
-                .forEach(live -> departed.removeAll(live.disks().files()));
-        return departed;
-    }
-
-    private void letGo(Run run, LeaseName resource) {
-        Following following = run.following;
-        following.leaving.remove(resource);
-        following.needs.remove(resource);
-        following.convertAgainNanos.remove(resource);
-        following.arrivals.remove(resource);
-        following.refusedModes.remove(resource);
-        LOG.info(
-                "VG-421 {} does not use {} any more",
-                run,
-                Objects.requireNonNull(run.wanted.get(resource)).note().disk());
-        claims.giveBack(run, resource);
-    }
-
-    /** Forgets the files of disks none of whose leases is leaving: all that are not used any more were seen closed. */
-    private static void prune(Following following) {
-        Set<String> open = new HashSet<>();
-        // Those that leave are not proved closed, and those that are expected are not used yet.
-        for (Set<LeaseName> later : List.of(following.leaving.keySet(), following.expected.keySet())) {
-            for (LeaseName resource : later) {
-                open.add(Objects.requireNonNull(following.needs.get(resource)).target());
-            }
-        }
-        following.files.forEach((target, files) -> {
-            if (!open.contains(target)) {
-                files.removeAll(departed(following, target));
-            }
-        });
-        following.files.values().removeIf(Set::isEmpty);
+        convertWhenDue(run, nowNanos);
+        leaving.lookWhenDue(run, nowNanos);
     }
 
     private boolean isOver(Run run) {

@@ -5,6 +5,7 @@ import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.DiskSpec;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.ImageSpec;
+import io.vmguard.agent.domain.OtherStorage;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.process.FileKey;
 import io.vmguard.agent.process.ImageFiles;
@@ -18,16 +19,23 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** The disks of a running domain as its live XML shows them, and which files of this host they are. By target. */
-record LiveDisks(Map<String, Disk> byTarget) {
-    static final LiveDisks NONE = new LiveDisks(Map.of());
+/**
+ * The disks of a running domain as its live XML shows them, and which files of this host they are.
+ *
+ * @param byTarget the disks
+ * @param others files of what it has beside disks, such as firmware variables
+ */
+record LiveDisks(Map<String, Disk> byTarget, Set<FileKey> others) {
+    static final LiveDisks NONE = new LiveDisks(Map.of(), Set.of());
 
     private static final Duration VOLUME_LIMIT = Duration.ofSeconds(3);
 
     LiveDisks {
         byTarget = Map.copyOf(byTarget);
+        others = Set.copyOf(others);
     }
 
     /**
@@ -49,9 +57,15 @@ record LiveDisks(Map<String, Disk> byTarget) {
             imagesOf(disk).forEach(source -> paths.addAll(paths(source, hypervisor)));
             pathsOf.put(disk.target(), paths);
         }
-        List<String> all = pathsOf.values().stream()
-                .flatMap(List::stream)
+        List<String> otherPaths = domain.others().stream()
+                .filter(OtherStorage.Image.class::isInstance)
+                .map(other -> ((OtherStorage.Image) other).source())
+                .filter(source -> !(source instanceof DiskSource.Volume))
+                .flatMap(source -> paths(source, hypervisor).stream())
                 .flatMap(Optional::stream)
+                .toList();
+        List<String> all = Stream.concat(
+                        pathsOf.values().stream().flatMap(List::stream).flatMap(Optional::stream), otherPaths.stream())
                 .distinct()
                 .toList();
         Map<String, FileKey> keys = images.identify(all);
@@ -70,7 +84,9 @@ record LiveDisks(Map<String, Disk> byTarget) {
             }
             disks.put(disk.target(), new Disk(disk, Set.copyOf(files), provable));
         }
-        return new LiveDisks(disks);
+        return new LiveDisks(
+                disks,
+                otherPaths.stream().map(keys::get).filter(Objects::nonNull).collect(Collectors.toSet()));
     }
 
     private static Stream<DiskSource> imagesOf(DiskSpec disk) {
@@ -104,9 +120,9 @@ record LiveDisks(Map<String, Disk> byTarget) {
         return List.of(Optional.empty());
     }
 
-    /** All files of all disks. */
+    /** All files of all disks, and of the rest. */
     Set<FileKey> files() {
-        Set<FileKey> all = new HashSet<>();
+        Set<FileKey> all = new HashSet<>(others);
         byTarget.values().forEach(disk -> all.addAll(disk.files()));
         return all;
     }

@@ -43,6 +43,9 @@ final class Reconciliation {
     private final Consumer<Run> known;
     private final BiConsumer<Run, Runnable> explain;
     private boolean listUnderWay;
+    /** Somebody waits for the one under way. */
+    private boolean listAsked;
+
     private long nextListNanos;
 
     /**
@@ -74,10 +77,9 @@ final class Reconciliation {
 
     /** Asks libvirt if somebody wants it or it is time to. */
     void listWhenDue(long nowNanos) {
-        if (nowNanos >= nextListNanos) {
-            state.listWanted = true;
-        }
-        if (state.listWanted && !listUnderWay && !state.loop.closing()) {
+        boolean due = nowNanos >= nextListNanos;
+        if ((state.listWanted || due) && !listUnderWay && !state.loop.closing()) {
+            listAsked |= state.listWanted;
             list(nowNanos);
         }
     }
@@ -97,12 +99,14 @@ final class Reconciliation {
     private void onList(Optional<List<ListedDomain>> listed, long begunNanos) {
         listUnderWay = false;
         if (listed.isEmpty()) {
-            // Not known; runs that wait for libvirt's word ask again soon.
-            boolean asked = state.runs.values().stream().anyMatch(run -> run.endHinted && run.process == null);
+            // Not known; who waits for libvirt's word is not left to wait for the next one that comes by itself.
+            boolean asked =
+                    listAsked || state.runs.values().stream().anyMatch(run -> run.endHinted && run.process == null);
             nextListNanos =
                     Math.min(nextListNanos, state.clock.bootNanos() + (asked ? ASK_AGAIN_NANOS : RECONCILE_NANOS));
             return;
         }
+        listAsked = false;
         if (state.joined) {
             claimCarriedOver();
         }

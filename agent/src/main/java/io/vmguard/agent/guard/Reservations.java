@@ -122,10 +122,16 @@ final class Reservations {
                 close(question, cannotTell("nobody waits for it any more"), false);
             } else if (nowNanos >= question.byNanos) {
                 close(question, cannotTell("the lease directory does not answer"), false);
-            } else if (!question.asked && run.pending.isEmpty() && state.member()) {
+            } else if (!question.asked && run.pending.isEmpty() && state.member() && !isContested(question)) {
                 begin(question);
             }
         }
+    }
+
+    /** Whether a start is being decided that may only hold these leases until then; see {@link Starts}. */
+    private boolean isContested(Question question) {
+        return question.derivation.leases().stream()
+                .anyMatch(lease -> state.isBeingDecided(new LeaseName(lease.resource()), Run.modeOf(lease)));
     }
 
     private void begin(Question question) {

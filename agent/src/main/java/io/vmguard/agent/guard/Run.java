@@ -203,6 +203,9 @@ final class Run {
     /** A lease that an earlier agent took for it: only the note and the mode of then get it. */
     void claim(LeaseName resource, LeaseMode mode, LeaseNote note) {
         carriedOver = true;
+        if (!following.needs.containsKey(resource)) {
+            following.inherited.add(resource);
+        }
         wanted.merge(
                 resource,
                 new Wanted(note.disk(), "", mode, note),

@@ -7,6 +7,7 @@ import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.watchdog.Watchdog;
+import io.vmguard.lease.LeaseName;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -149,8 +150,21 @@ final class Starts {
             }
             return state.clock.bootNanos() >= start.byNanos() && refuse(start, new StartAnswer.CannotTell(text));
         }
+        if (isContested(start) && state.clock.bootNanos() < start.byNanos()) {
+            return false;
+        }
         begin(start, warnings);
         return true;
+    }
+
+    /**
+     * Whether it is being decided if somebody else here gets what this start needs: another start, a disk that is asked about. That one may
+     * be refused for the sake of another disk, and a lease that is only held until then must not be what this start is refused for. Nobody
+     * waits for one that waits, and who is being decided has a limit that is over before this one's.
+     */
+    private boolean isContested(Start start) {
+        return start.derivation().leases().stream()
+                .anyMatch(lease -> state.isBeingDecided(new LeaseName(lease.resource()), Run.modeOf(lease)));
     }
 
     private void begin(Start start, List<String> warnings) {

@@ -4,7 +4,6 @@ package io.vmguard.agent.process;
 import java.util.Collection;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 
 /**
  * Which files are images, and which of them a process has open. Any thread; blocks for a few seconds at most, even if the storage of an
@@ -24,5 +23,5 @@ public interface ImageFiles {
      *
      * @return empty if that cannot be told, also when the process is gone
      */
-    Optional<Set<FileKey>> openBy(GuardedProcess process);
+    Optional<OpenFiles> openBy(GuardedProcess process);
 }

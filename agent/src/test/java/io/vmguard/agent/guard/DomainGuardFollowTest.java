@@ -11,6 +11,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
 import io.vmguard.agent.hypervisor.ChangeResult;
+import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.testing.FakeHypervisor;
@@ -145,6 +146,106 @@ class DomainGuardFollowTest {
         live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
         bench.pass(SOON);
         assertThat(bench.lockspace.held()).containsExactlyInAnyOrder(lease("/i/a"), lease("/i/b"));
+    }
+
+    @Test
+    void aListThatIsThereBeforeTheStatusFileWasLookedIntoIsNotForgotten() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.clock.advance(Duration.ofSeconds(1));
+        live.disks(disk("vda", "/i/a")).toLibvirt(bench);
+        bench.guard.changed(new DomainChange(DEMO.uuid(), DEMO.name(), DomainChange.Kind.DEVICE_REMOVED, "dev-vdb"));
+        bench.settle();
+        assertThat(bench.lockspace.held()).as("its status file has it yet").contains(lease("/i/b"));
+        live.toStatusFile(bench);
+        bench.hypervisor.silent(true); // no further list is needed, nor comes
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void aListThatFailsWhenADiskHasGoneIsAskedForAgainAtOnce() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.clock.advance(Duration.ofSeconds(1));
+        bench.hypervisor.silent(true);
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.hypervisor.silent(false);
+        bench.pass(Duration.ofSeconds(2));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void aStatusFileThatCouldNotBeLookedIntoIsLookedIntoAgain() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.clock.advance(Duration.ofSeconds(1));
+        bench.slowCalls.refuse(true); // as when all threads wait for a storage
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.slowCalls.refuse(false);
+        bench.pass(Duration.ofSeconds(2));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    // ---- what left while no agent ran
+
+    private GuardBench afterCrashOf(GuardBench bench) {
+        GuardBench next = bench.afterCrash();
+        next.lockspace.resume();
+        return next;
+    }
+
+    @Test
+    void aDiskThatLeftWhileNoAgentRanIsGivenBackWhenQemuHasNothingOpenButWhatTheDomainHas() {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", "/i/b", "/i/base");
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b", "/i/base")).show(bench);
+        live.disks(disk("vda", "/i/a"));
+        bench = afterCrashOf(bench);
+        live.show(bench);
+        bench.pass(Duration.ofSeconds(5));
+        assertThat(bench.lockspace.held()).as("QEMU has it open yet").contains(lease("/i/b"), lease("/i/base"));
+        bench.images.open(PID, "/i/a");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+        assertThat(bench.view(DEMO).orElseThrow().leases()).hasSize(1);
+    }
+
+    @Test
+    void whatIsOpenAndNobodyKnowsKeepsTheLeaseOfADiskThatLeftWhileNoAgentRan() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.images.open(PID, "/i/a", "/i/b-renamed");
+        live.disks(disk("vda", "/i/a"));
+        bench = afterCrashOf(bench);
+        live.show(bench);
+        bench.pass(Duration.ofMinutes(2));
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"));
+        bench.processes.end(DEMO.uuid());
+        bench.settle();
+        assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void aDiskOfAnotherNameInTheSamePlaceKeepsTheLeaseThatAnEarlierAgentTook() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b-as-named-now"));
+        bench = afterCrashOf(bench);
+        live.show(bench);
+        bench.pass(Duration.ofMinutes(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"), lease("/i/b-as-named-now"));
+    }
+
+    @Test
+    void whatTheStatusFileAloneShowsAfterARestartIsKept() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench = afterCrashOf(bench);
+        live.toStatusFile(bench);
+        live.disks(disk("vda", "/i/a")).toLibvirt(bench);
+        bench.pass(Duration.ofMinutes(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"));
     }
 
     // ---- what leaves its QEMU alive
@@ -308,6 +409,23 @@ class DomainGuardFollowTest {
         GuardBench bench = running();
         assertThat(ask(bench, SOON, disk("vdb", "/i/a")).join()).isInstanceOf(StartAnswer.Refused.class);
         assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void aStartIsNotRefusedForALeaseThatIsOnlyAskedAbout() {
+        GuardBench bench = running();
+        TestDomain other = TestDomain.of("other", "/i/b");
+        bench.lockspace.holdBack(true);
+        CompletableFuture<StartAnswer> question = ask(bench, Duration.ZERO, disk("vdb", "/i/b", "/i/base"));
+        bench.lockspace.complete(lease("/i/b"));
+        CompletableFuture<StartAnswer> start = bench.prepare(other);
+        assertThat(question).isNotDone();
+        assertThat(start).isNotDone();
+        bench.lockspace.complete(lease("/i/base"));
+        bench.lockspace.holdBack(false);
+        bench.settle();
+        assertThat(question).isCompletedWithValueMatching(StartAnswer.Granted.class::isInstance);
+        assertThat(start).isCompletedWithValue(new StartAnswer.Granted(""));
     }
 
     @Test

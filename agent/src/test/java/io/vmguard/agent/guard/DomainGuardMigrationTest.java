@@ -8,6 +8,7 @@ import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.derive.LeaseMode;
 import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.hypervisor.DomainEvent;
+import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.lease.AcquireResult;
@@ -78,6 +79,25 @@ class DomainGuardMigrationTest {
         assertThat(never)
                 .isCompletedWithValueMatching(answer -> answer.message().contains("does not offer them"));
         assertThat(other.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void anIncomingStartIsNotRefusedForALeaseThatAnotherStartHoldsOnlyUntilItIsRefused() {
+        heldByNodeB(DEMO1.uuid().toString());
+        offer();
+        TestDomain other = TestDomain.of("other", "/images/far", "/images/base");
+        bench.lockspace.answer(other.resource(), FakeLockspace.heldByNodeB("far"));
+        bench.lockspace.holdBack(true);
+        CompletableFuture<StartAnswer> refused = bench.prepare(other);
+        bench.lockspace.complete(BASE);
+        bench.lockspace.holdBack(false);
+        CompletableFuture<StartAnswer> arriving = arrive();
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(arriving).isNotDone();
+        bench.lockspace.complete(other.resource());
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(refused).isCompletedWithValueMatching(StartAnswer.Refused.class::isInstance);
+        assertThat(arriving).isCompletedWithValue(new StartAnswer.Granted(""));
     }
 
     @Test

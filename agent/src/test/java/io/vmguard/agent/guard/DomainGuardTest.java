@@ -13,6 +13,7 @@ import io.vmguard.lease.LeaseFault;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -207,6 +208,76 @@ class DomainGuardTest {
         bench.lockspace.complete(DEMO1.resource());
         bench.settle();
         assertThat(first).isCompletedWithValue(new StartAnswer.Granted(""));
+    }
+
+    // ---- starts at the same moment
+
+    private static final TestDomain TWO_DISKS = TestDomain.of("two-disks", "/images/far", "/images/near");
+    private static final TestDomain NEAR = TestDomain.of("near", "/images/near");
+
+    /** The first one holds what the second one needs, and is about to be refused for another disk. */
+    private CompletableFuture<StartAnswer> refusedSoon() {
+        bench.lockspace.answer(TWO_DISKS.resource(), FakeLockspace.heldByNodeB("far"));
+        bench.lockspace.holdBack(true);
+        CompletableFuture<StartAnswer> first = bench.prepare(TWO_DISKS);
+        bench.lockspace.complete(NEAR.resource());
+        bench.settle();
+        assertThat(bench.lockspace.held()).containsExactly(NEAR.resource());
+        assertThat(first).isNotDone();
+        return first;
+    }
+
+    @Test
+    void aStartIsNotRefusedForALeaseThatAnotherStartHoldsOnlyUntilItIsRefused() {
+        CompletableFuture<StartAnswer> first = refusedSoon();
+        CompletableFuture<StartAnswer> second = bench.prepare(NEAR);
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(second).isNotDone();
+        bench.lockspace.complete(TWO_DISKS.resource());
+        bench.lockspace.holdBack(false);
+        bench.settle();
+        assertThat(first).isCompletedWithValueMatching(StartAnswer.Refused.class::isInstance);
+        assertThat(second).isCompletedWithValue(new StartAnswer.Granted(""));
+        assertThat(bench.lockspace.held()).containsExactly(NEAR.resource());
+    }
+
+    @Test
+    void aStartThatWaitsForTheOutcomeOfAnotherIsRefusedWhenThatOneIsGranted() {
+        CompletableFuture<StartAnswer> first = refusedSoon();
+        CompletableFuture<StartAnswer> second = bench.prepare(NEAR);
+        bench.lockspace.answer(TWO_DISKS.resource(), null);
+        bench.lockspace.complete(TWO_DISKS.resource());
+        bench.settle();
+        assertThat(first).isCompletedWithValue(new StartAnswer.Granted(""));
+        assertThat(second)
+                .isCompletedWithValueMatching(
+                        no -> no.message().contains("domain two-disks on host node-a (this host)"));
+    }
+
+    @Test
+    void aStartThatWaitsForTheOutcomeOfAnotherIsAnsweredInTimeAndHoldsNothingIfItsClientGoes() {
+        CompletableFuture<StartAnswer> first = refusedSoon();
+        CompletableFuture<StartAnswer> second = bench.prepare(NEAR);
+        CompletableFuture<StartAnswer> third = bench.prepare(TestDomain.of("third", "/images/near"));
+        third.cancel(false);
+        bench.pass(GuardBench.ANSWER_LIMIT);
+        assertThat(first).isCompletedWithValueMatching(answer -> !(answer instanceof StartAnswer.Granted));
+        assertThat(second).isDone();
+        assertThat(bench.view(NEAR).isPresent()).isEqualTo(second.join() instanceof StartAnswer.Granted);
+        assertThat(bench.lockspace.held())
+                .isEqualTo(second.join() instanceof StartAnswer.Granted ? Set.of(NEAR.resource()) : Set.of());
+    }
+
+    @Test
+    void startsThatShareADiskDoNotWaitForEachOther() {
+        TestDomain one = TestDomain.of("one", "/images/far", "shared:/images/base");
+        TestDomain other = TestDomain.of("other", "shared:/images/base");
+        bench.lockspace.holdBack(true);
+        CompletableFuture<StartAnswer> first = bench.prepare(one);
+        bench.lockspace.complete(other.resource());
+        CompletableFuture<StartAnswer> second = bench.prepare(other);
+        assertThat(first).isNotDone();
+        assertThat(second).isCompletedWithValue(new StartAnswer.Granted(""));
     }
 
     // ---- what frees nothing

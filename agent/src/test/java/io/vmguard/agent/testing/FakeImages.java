@@ -4,6 +4,7 @@ package io.vmguard.agent.testing;
 import io.vmguard.agent.process.FileKey;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.ImageFiles;
+import io.vmguard.agent.process.OpenFiles;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -41,12 +42,12 @@ public final class FakeImages implements ImageFiles {
     }
 
     @Override
-    public synchronized Optional<Set<FileKey>> openBy(GuardedProcess process) {
+    public synchronized Optional<OpenFiles> openBy(GuardedProcess process) {
         if (silent || process.isGone()) {
             return Optional.empty();
         }
         Set<FileKey> files = new HashSet<>();
         open.getOrDefault(process.pid(), Set.of()).forEach(path -> files.add(key(path)));
-        return Optional.of(files);
+        return Optional.of(new OpenFiles(files, files));
     }
 }

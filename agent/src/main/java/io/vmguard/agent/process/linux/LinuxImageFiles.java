@@ -4,6 +4,7 @@ package io.vmguard.agent.process.linux;
 import io.vmguard.agent.process.FileKey;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.ImageFiles;
+import io.vmguard.agent.process.OpenFiles;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
@@ -15,6 +16,7 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -41,6 +43,14 @@ public final class LinuxImageFiles implements ImageFiles, AutoCloseable {
     private static final int TYPE = 0xF000;
 
     private static final int BLOCK_DEVICE = 0x6000;
+    /** {@code S_IFREG}. */
+    private static final int REGULAR = 0x8000;
+
+    /**
+     * What a QEMU has open beside images: memory that has no other name, the pid file and the like of libvirt, and firmware that comes
+     * with the distribution.
+     */
+    private static final List<String> NO_STORAGE = List.of("/memfd:", "/run/libvirt/", "/usr/share/");
 
     private final Path proc;
     private final ThreadPoolExecutor looks;
@@ -83,25 +93,39 @@ public final class LinuxImageFiles implements ImageFiles, AutoCloseable {
     }
 
     private static FileKey key(Path path) throws IOException {
-        Map<String, Object> attributes = Files.readAttributes(path, "unix:mode,dev,ino,rdev");
-        boolean block = ((Integer) attributes.get("mode") & TYPE) == BLOCK_DEVICE;
+        return key(Files.readAttributes(path, "unix:mode,dev,ino,rdev"));
+    }
+
+    private static FileKey key(Map<String, Object> attributes) {
+        boolean block = type(attributes) == BLOCK_DEVICE;
         long device = (Long) attributes.get(block ? "rdev" : "dev");
         return new FileKey(block, device, block ? 0 : (Long) attributes.get("ino"));
     }
 
+    private static int type(Map<String, Object> attributes) {
+        return (Integer) attributes.get("mode") & TYPE;
+    }
+
     @Override
-    public Optional<Set<FileKey>> openBy(GuardedProcess process) {
-        Optional<Set<FileKey>> open = within(() -> open(proc.resolve(process.pid() + "/fd")));
+    public Optional<OpenFiles> openBy(GuardedProcess process) {
+        Optional<OpenFiles> open = within(() -> open(proc.resolve(process.pid() + "/fd")));
         // As long as it was not gone after the look, what was seen was its own.
         return process.isGone() ? Optional.empty() : open;
     }
 
-    private static Set<FileKey> open(Path descriptors) throws IOException {
-        Set<FileKey> open = new HashSet<>();
+    private static OpenFiles open(Path descriptors) throws IOException {
+        Set<FileKey> all = new HashSet<>();
+        Set<FileKey> storage = new HashSet<>();
         try (DirectoryStream<Path> entries = Files.newDirectoryStream(descriptors)) {
             for (Path entry : entries) {
                 try {
-                    open.add(key(entry));
+                    Map<String, Object> attributes = Files.readAttributes(entry, "unix:mode,dev,ino,rdev");
+                    FileKey key = key(attributes);
+                    all.add(key);
+                    int type = type(attributes);
+                    if (type == BLOCK_DEVICE || (type == REGULAR && isStorage(entry))) {
+                        storage.add(key);
+                    }
                 } catch (NoSuchFileException e) {
                     // Closed since the directory was read.
                 }
@@ -109,7 +133,12 @@ public final class LinuxImageFiles implements ImageFiles, AutoCloseable {
         } catch (DirectoryIteratorException e) {
             throw e.getCause();
         }
-        return open;
+        return new OpenFiles(all, storage);
+    }
+
+    private static boolean isStorage(Path descriptor) throws IOException {
+        String path = Files.readSymbolicLink(descriptor).toString();
+        return NO_STORAGE.stream().noneMatch(path::startsWith);
     }
 
     private <T> Optional<T> within(Callable<T> look) {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
@@ -44,14 +45,26 @@ class FaultMatrixIT {
 
     private static final int PAIRS_OF_HOSTS = Integer.getInteger("chaos.hosts", 2);
     private static final Duration TRY_AGAIN = Duration.ofMillis(300);
+    /** While a renewal before the fault is good for all. */
+    private static final Duration TRY_AGAIN_EARLY = Duration.ofSeconds(1);
+
     private static final Duration LOOK = Duration.ofMillis(20);
     /** Beyond the moment from which the second host may take the disk: renewals before the fault, and a busy machine. */
     private static final Duration SLACK = Duration.ofSeconds(25);
+    /** Others look for signs of life as often as they renew; what none of them has then, it will not get. */
+    private static final Duration NOT_TAKEN =
+            FaultPair.DEAD.plus(FaultPair.IO_TIMEOUT.multipliedBy(2)).plusSeconds(3);
     /** From SIGKILL to the end of the process, on a busy machine. */
     private static final Duration KILL_SLACK = Duration.ofSeconds(4);
 
-    /** @param died after the fault; empty if it lived */
+    private record Row(int number, Set<Fault> faults) {}
+
+    /**
+     * @param diedMillis after the last fault was in place; -1 if it lived
+     * @param takenMillis the same; -1 if the second host did not get the disk
+     */
     private record Outcome(
+            int number,
             String row,
             Fate expected,
             boolean promised,
@@ -79,7 +92,8 @@ class FaultMatrixIT {
 
     @Test
     void noTwoHostsWriteToOneDiskWhateverFails() throws Exception {
-        Queue<Set<Fault>> rows = new ConcurrentLinkedQueue<>(rows());
+        Queue<Row> rows = new ConcurrentLinkedQueue<>();
+        rows().forEach(faults -> rows.add(new Row(rows.size(), faults)));
         int count = rows.size();
         List<Outcome> outcomes = Collections.synchronizedList(new ArrayList<>());
         ExecutorService workers = Executors.newFixedThreadPool(Math.min(PAIRS_OF_HOSTS, count));
@@ -89,6 +103,7 @@ class FaultMatrixIT {
         }
         workers.shutdown();
         assertThat(workers.awaitTermination(count, TimeUnit.HOURS)).isTrue();
+        outcomes.sort(Comparator.comparingInt(Outcome::number));
         report(outcomes);
         assertThat(outcomes).hasSize(count).noneMatch(Outcome::fails);
     }
@@ -124,11 +139,11 @@ class FaultMatrixIT {
         return all;
     }
 
-    private static void work(int number, Queue<Set<Fault>> rows, List<Outcome> outcomes) {
+    private static void work(int number, Queue<Row> rows, List<Outcome> outcomes) {
         FaultPair pair = null;
         int made = 0;
         try {
-            for (Set<Fault> row = rows.poll(); row != null; row = rows.poll()) {
+            for (Row row = rows.poll(); row != null; row = rows.poll()) {
                 if (pair == null) {
                     pair = FaultPair.start(number * 100 + made++);
                 }
@@ -150,18 +165,19 @@ class FaultMatrixIT {
         }
     }
 
-    private static Outcome run(FaultPair pair, Set<Fault> faults) {
+    private static Outcome run(FaultPair pair, Row row) {
+        Set<Fault> faults = row.faults;
         String name = faults.stream().map(f -> f.description).collect(Collectors.joining(" + "));
         Fate expected = expected(faults);
         boolean promised = promised(faults);
         List<Fault> injected = new ArrayList<>();
         try {
             QemuProcess first = pair.begin("chaos-" + pair.a.host.name());
-            long faultMillis = QemuProcess.nowMillis();
             for (Fault fault : faults) {
                 injected.add(0, fault);
                 fault.inject(pair);
             }
+            long faultMillis = QemuProcess.nowMillis();
             Trial trial = new Trial(pair, first, faults);
             trial.watch(faultMillis, () -> {
                 if (faults.contains(Fault.HOST_FROZEN)) {
@@ -170,15 +186,16 @@ class FaultMatrixIT {
                 }
             });
             return new Outcome(
+                    row.number,
                     name,
                     expected,
                     promised,
-                    trial.goneMillis < 0 ? -1 : trial.goneMillis - faultMillis,
+                    trial.goneMillis < 0 ? -1 : Math.max(0, trial.goneMillis - faultMillis),
                     trial.takenMillis < 0 ? -1 : trial.takenMillis - faultMillis,
                     trial.overlapMillis(),
                     trial.verdict(expected, promised, faultMillis));
         } catch (AssertionError | RuntimeException e) {
-            return new Outcome(name, expected, promised, -1, -1, 0, String.valueOf(e.getMessage()));
+            return new Outcome(row.number, name, expected, promised, -1, -1, 0, String.valueOf(e.getMessage()));
         } finally {
             for (Fault fault : injected) {
                 try {
@@ -215,6 +232,7 @@ class FaultMatrixIT {
         private final FaultPair pair;
         private final QemuProcess first;
         private final boolean thawsLater;
+        private final boolean mayLive;
         private final Duration signsOfLife;
         private final List<Long> runs = new ArrayList<>();
         private long goneMillis = -1;
@@ -226,6 +244,7 @@ class FaultMatrixIT {
             this.pair = pair;
             this.first = first;
             this.thawsLater = faults.contains(Fault.HOST_FROZEN);
+            this.mayLive = expected(faults) != Fate.DIES;
             // A renewal that lands so late is still a sign of life to others, who wait on from there.
             this.signsOfLife = faults.contains(Fault.STORAGE_WRITES_MOST_OF_BUDGET)
                     ? FaultPair.LOST.multipliedBy(2)
@@ -236,15 +255,21 @@ class FaultMatrixIT {
         void watch(long faultMillis, Runnable thaw) {
             long endMillis =
                     faultMillis + FaultPair.DEAD.plus(SLACK).plus(signsOfLife).toMillis();
+            long livesMillis = faultMillis + NOT_TAKEN.toMillis();
+            long earlyMillis = faultMillis + FaultPair.LOST.dividedBy(2).toMillis();
             long nextTryMillis = 0;
             while (QemuProcess.nowMillis() < endMillis) {
                 look();
+                if (takenMillis < 0 && goneMillis < 0 && mayLive && QemuProcess.nowMillis() >= livesMillis) {
+                    return;
+                }
                 boolean over = goneMillis >= 0 && takenMillis >= 0;
                 if (over) {
                     return;
                 }
                 if (takenMillis < 0 && QemuProcess.nowMillis() >= nextTryMillis) {
-                    nextTryMillis = QemuProcess.nowMillis() + TRY_AGAIN.toMillis();
+                    long nowMillis = QemuProcess.nowMillis();
+                    nextTryMillis = nowMillis + (nowMillis < earlyMillis ? TRY_AGAIN_EARLY : TRY_AGAIN).toMillis();
                     tryToTake(thaw);
                 }
                 pair.pause(LOOK);
@@ -335,7 +360,7 @@ class FaultMatrixIT {
         String table = String.format(
                         Locale.ROOT,
                         "%-72s %9s %9s %9s %9s%n",
-                        "fault (seconds after it; io_timeout 5 s, watchdog_timeout 10 s)",
+                        "fault (seconds after the last of them; io_timeout 5 s, watchdog_timeout 10 s)",
                         "died",
                         "bound",
                         "taken",

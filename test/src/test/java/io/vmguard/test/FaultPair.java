@@ -26,6 +26,9 @@ final class FaultPair implements AutoCloseable {
     static final Duration DEAD = LOST.plus(WATCHDOG_TIMEOUT);
 
     private static final String IMAGES = "/images";
+    /** Not in /run, which may be full. */
+    private static final String IMAGE_FAULT = "/var/tmp/image-fault";
+
     private static final int COUNTER_SECTOR = 100;
     private static final Duration SOON = Duration.ofSeconds(30);
 
@@ -67,7 +70,7 @@ final class FaultPair implements AutoCloseable {
         GuardedHost host =
                 GuardedHost.start(TestHost.named(name).bind(images, "/shared-images"), leases, configuration);
         host.host
-                .sh("mkdir -p " + IMAGES + "; stall-dir /shared-images " + IMAGES + " /run/image-fault")
+                .sh("mkdir -p " + IMAGES + "; stall-dir /shared-images " + IMAGES + " " + IMAGE_FAULT)
                 .mustSucceed();
         return host;
     }
@@ -86,6 +89,11 @@ final class FaultPair implements AutoCloseable {
         // Its BIOS needs seconds under emulation; a disk that is not written to yet shows nothing.
         Eventually.await("the first stamp", SOON, () -> stamp()[1] > 0);
         return qemu;
+    }
+
+    /** {@code ok} or one of the faults of stall-dir, for the images of the first host. */
+    void images(String fault) {
+        a.host.sh("echo " + fault + " > " + IMAGE_FAULT).mustSucceed();
     }
 
     String domain() {
@@ -127,9 +135,9 @@ final class FaultPair implements AutoCloseable {
     /** Moves the agent's wall clock by libfaketime, which leaves the other clocks alone. It is in place from the first call on. */
     void wallClock(String offset) {
         a.host.sh("echo '" + offset + "' > /etc/vmguard-faketime; "
-                        + "mkdir -p /run/systemd/system/vmguard.service.d; "
+                        + "mkdir -p /etc/systemd/system/vmguard.service.d; "
                         + "lib=$(find /usr/lib -name libfaketimeMT.so.1 | head -1); test -n \"$lib\" || exit 1; "
-                        + "f=/run/systemd/system/vmguard.service.d/wall-clock.conf; test -e $f || { "
+                        + "f=/etc/systemd/system/vmguard.service.d/wall-clock.conf; test -e $f || { "
                         + "printf '[Service]\\nEnvironment=LD_PRELOAD=%s FAKETIME_TIMESTAMP_FILE=/etc/vmguard-faketime "
                         + "FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1\\n' $lib > $f; "
                         + "systemctl daemon-reload; systemctl restart vmguard; }")

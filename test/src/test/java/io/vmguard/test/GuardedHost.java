@@ -19,6 +19,8 @@ final class GuardedHost implements AutoCloseable {
     private static final Path DEB = BuiltPackage.find().orElseThrow(() -> new AssertionError("run make deb first"));
     private static final String LEASES = "/leases";
     private static final String PLAIN_LEASES = "/shared-leases";
+    /** Not in /run, which may be full. */
+    private static final String FAULT = "/var/tmp/lease-fault";
 
     private static final Pattern OWNER = Pattern.compile("\"host_id\":[0-9]+,\"generation\":[0-9]+");
     private static final Pattern HELD = Pattern.compile("\"target\":\"([^\"]*)\",[^}]*?\"held\":(true|false)");
@@ -77,7 +79,7 @@ final class GuardedHost implements AutoCloseable {
 
     /** After {@link #unmountLeases}. */
     void mountLeases() {
-        host.sh("mkdir -p " + LEASES + " && stall-dir " + PLAIN_LEASES + " " + LEASES + " /run/fault")
+        host.sh("mkdir -p " + LEASES + "; rm -f " + FAULT + "; stall-dir " + PLAIN_LEASES + " " + LEASES + " " + FAULT)
                 .mustSucceed();
     }
 
@@ -93,7 +95,7 @@ final class GuardedHost implements AutoCloseable {
 
     /** {@code ok} or one of the faults of stall-dir. */
     void leaseDirectory(String fault) {
-        host.sh("echo " + fault + " > /run/fault").mustSucceed();
+        host.sh("echo " + fault + " > " + FAULT).mustSucceed();
     }
 
     /** Waits until a start that needs a lease would be granted if the lease is free. */

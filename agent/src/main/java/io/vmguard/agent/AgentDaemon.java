@@ -429,6 +429,11 @@ final class AgentDaemon implements AutoCloseable {
         }
 
         @Override
+        public void recordRebuilt(String file, int leases) {
+            guard.recordRebuilt(file, leases);
+        }
+
+        @Override
         public void renewed(Renewal renewal) {
             deadman.ifPresent(other -> other.renewed(renewal));
             watchdog.renewed(renewal);

@@ -8,6 +8,14 @@ public interface LockspaceListener {
     /** @param resumed true if this process continues the membership of its predecessor, leases included */
     void joined(Owner owner, boolean resumed);
 
+    /**
+     * This host's own record of what it holds was missing or damaged, and was made anew of what is on disk.
+     *
+     * @param file the record
+     * @param leases how many there are
+     */
+    default void recordRebuilt(String file, int leases) {}
+
     /** Cannot join for now; said once per reason. The engine keeps trying. */
     void joinFailed(LeaseFault fault, String why);
 

@@ -41,6 +41,11 @@ enum Fault {
     },
     WALL_CLOCK_STEPS("wall clock of the agent a day ahead, then a day back", Fate.LIVES) {
         @Override
+        void prepare(FaultPair pair) {
+            pair.fakeWallClock();
+        }
+
+        @Override
         void inject(FaultPair pair) {
             pair.wallClock("+1d");
             pair.pause(Duration.ofSeconds(5));
@@ -99,7 +104,8 @@ enum Fault {
             pair.a
                     .host
                     .sh("systemctl kill --kill-who=main -s STOP vmguard; sleep 10; "
-                            + "systemctl kill --kill-who=main -s CONT vmguard")
+                            // On a busy machine systemd has replaced it by then.
+                            + "systemctl kill --kill-who=main -s CONT vmguard; true")
                     .mustSucceed();
         }
     },
@@ -271,6 +277,9 @@ enum Fault {
         this.fate = fate;
         this.promised = promised;
     }
+
+    /** Before the domain starts. */
+    void prepare(FaultPair pair) {}
 
     abstract void inject(FaultPair pair);
 

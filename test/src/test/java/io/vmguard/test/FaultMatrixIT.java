@@ -172,6 +172,7 @@ class FaultMatrixIT {
         boolean promised = promised(faults);
         List<Fault> injected = new ArrayList<>();
         try {
+            faults.forEach(fault -> fault.prepare(pair));
             QemuProcess first = pair.begin("chaos-" + pair.a.host.name());
             for (Fault fault : faults) {
                 injected.add(0, fault);

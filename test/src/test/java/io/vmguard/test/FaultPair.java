@@ -132,16 +132,23 @@ final class FaultPair implements AutoCloseable {
         }
     }
 
-    /** Moves the agent's wall clock by libfaketime, which leaves the other clocks alone. It is in place from the first call on. */
-    void wallClock(String offset) {
-        a.host.sh("echo '" + offset + "' > /etc/vmguard-faketime; "
-                        + "mkdir -p /etc/systemd/system/vmguard.service.d; "
-                        + "lib=$(find /usr/lib -name libfaketimeMT.so.1 | head -1); test -n \"$lib\" || exit 1; "
-                        + "f=/etc/systemd/system/vmguard.service.d/wall-clock.conf; test -e $f || { "
-                        + "printf '[Service]\\nEnvironment=LD_PRELOAD=%s FAKETIME_TIMESTAMP_FILE=/etc/vmguard-faketime "
-                        + "FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1\\n' $lib > $f; "
-                        + "systemctl daemon-reload; systemctl restart vmguard; }")
+    /** Has the agent of the first host read its wall clock through libfaketime, which leaves the other clocks alone. */
+    void fakeWallClock() {
+        a.host.sh(
+                        Duration.ofMinutes(3),
+                        "f=/etc/systemd/system/vmguard.service.d/wall-clock.conf; test -e $f && exit 0; "
+                                + "lib=$(find /usr/lib -name libfaketimeMT.so.1 | head -1); test -n \"$lib\" || exit 1; "
+                                + "echo +0 > /etc/vmguard-faketime; mkdir -p ${f%/*}; "
+                                + "printf '[Service]\\nEnvironment=LD_PRELOAD=%s FAKETIME_TIMESTAMP_FILE=/etc/vmguard-faketime "
+                                + "FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1\\n' $lib > $f; "
+                                + "systemctl daemon-reload; systemctl restart vmguard")
                 .mustSucceed();
+        awaitReady();
+    }
+
+    /** Moves that clock. */
+    void wallClock(String offset) {
+        a.host.sh("echo '" + offset + "' > /etc/vmguard-faketime").mustSucceed();
     }
 
     /** Gives the agent so little memory that the kernel kills it, then its usual share. */
@@ -171,17 +178,21 @@ final class FaultPair implements AutoCloseable {
                 host.host.sh(
                         "systemctl start --no-block vmguard libvirtd; for d in $(virsh list --name); do virsh destroy $d; done");
             }
-            for (GuardedHost host : List.of(a, b)) {
-                Eventually.await(
-                        "ready again",
-                        Duration.ofSeconds(90),
-                        () -> host.statusJson().contains("\"ready\":true")
-                                && host.statusJson().contains("\"domains\":[]"));
-            }
+            awaitReady();
             return true;
         } catch (AssertionError e) {
             System.out.println("a pair of hosts did not settle, another one is taken: " + e.getMessage());
             return false;
+        }
+    }
+
+    private void awaitReady() {
+        for (GuardedHost host : List.of(a, b)) {
+            Eventually.await(
+                    "ready again",
+                    Duration.ofSeconds(90),
+                    () -> host.statusJson().contains("\"ready\":true")
+                            && host.statusJson().contains("\"domains\":[]"));
         }
     }
 

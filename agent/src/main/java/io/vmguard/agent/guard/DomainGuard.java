@@ -363,6 +363,15 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     }
 
     @Override
+    public void recordRebuilt(String file, int leases) {
+        LOG.warn(
+                "VG-117 {} was missing or damaged: by the leases on disk this host holds {}. Nobody but the agent may change that"
+                        + " directory",
+                file,
+                leases);
+    }
+
+    @Override
     public void joinFailed(LeaseFault fault, String why) {
         LOG.error("VG-111 cannot join the lockspace ({}): {}", fault, why);
     }

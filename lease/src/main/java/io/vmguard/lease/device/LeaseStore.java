@@ -46,6 +46,9 @@ public interface LeaseStore {
      */
     void remove(LeaseName name, LeaseFile file) throws IOException;
 
+    /** The same place for looking at all that is in it. */
+    LeaseFiles files();
+
     /** For messages. */
     String where();
 

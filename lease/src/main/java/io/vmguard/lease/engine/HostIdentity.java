@@ -47,6 +47,12 @@ public record HostIdentity(String nodeName, String bootId, String installation) 
         return HostName.of(digest(installation), digest(bootId), timeouts.watchdog(), nodeName);
     }
 
+    /** Whether it is the name of this installation in this boot, whatever delays it lives by and whatever the machine is called now. */
+    boolean isOfThisBoot(String hostName) {
+        String instance = digest(installation) + "-" + digest(bootId);
+        return HostName.isOurs(hostName) && hostName.startsWith(instance);
+    }
+
     private static String firstOf(Path... files) throws IOException {
         for (Path file : files) {
             if (Files.isReadable(file)) {

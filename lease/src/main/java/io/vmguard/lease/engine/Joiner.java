@@ -4,6 +4,7 @@ package io.vmguard.lease.engine;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseUse;
+import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.delta.DeltaJoin;
 import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.device.LeaseStore;
@@ -16,6 +17,8 @@ import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.Locale;
 import java.util.Map;
@@ -23,6 +26,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
+import java.util.stream.LongStream;
 
 /** Opens the lockspace and becomes a member of it: by continuing the membership of this boot's previous process, or by a new one. */
 final class Joiner {
@@ -50,6 +54,7 @@ final class Joiner {
     private final RandomGenerator random;
     private final BlockingDriver driver;
     private final Supplier<IoJournal> journal;
+    private final LockspaceListener listener;
     private final Path recordFile;
     private final Path rememberedFile;
     /** From now on every record says that its users are left running on purpose. */
@@ -62,9 +67,11 @@ final class Joiner {
             LeaseClock clock,
             RandomGenerator random,
             BlockingDriver driver,
-            Supplier<IoJournal> journal) {
+            Supplier<IoJournal> journal,
+            LockspaceListener listener) {
         this.settings = settings;
         this.journal = journal;
+        this.listener = listener;
         this.store = store;
         this.clock = clock;
         this.random = random;
@@ -155,6 +162,14 @@ final class Joiner {
                             + objection.get().why());
         }
         LockspaceLook sound = ((Decoded.Valid<LockspaceLook>) look).value();
+        Optional<LeaderRecord> unknown = before.isEmpty() && !usersGone ? latestOfThisBoot(sound) : Optional.empty();
+        if (unknown.isPresent()) {
+            Optional<Result.Failed> why = rebuildRecord(unknown.get(), sound, predecessor);
+            if (why.isPresent()) {
+                return why.get();
+            }
+            before = before();
+        }
         Succession succession = Succession.decide(
                 sound.area(),
                 sound.layout(),
@@ -185,6 +200,61 @@ final class Joiner {
             return new Result.UsersFirst(inheritance.users());
         }
         return joinAnew(file, sound, ((Succession.Anew) succession).ownThisBoot(), remembered);
+    }
+
+    /** The membership that this boot had last, if it was not given up. There may be older ones, whose users are gone. */
+    private Optional<LeaderRecord> latestOfThisBoot(LockspaceLook look) {
+        return LongStream.rangeClosed(1, look.layout().maxHosts())
+                .mapToObj(id -> JoinPlan.record(look.area(), look.layout(), settings.lockspace(), id))
+                .flatMap(Optional::stream)
+                .filter(record -> !record.isFree() && settings.identity().isOfThisBoot(record.resourceName()))
+                .max(Comparator.comparingLong(LeaderRecord::timestamp));
+    }
+
+    /**
+     * The local record of a membership of this boot is missing or damaged: somebody has removed or edited it. A new membership would
+     * give all that the old one holds to whoever asks, with its users running. So the record is made anew, of what is on disk.
+     *
+     * @return why not
+     */
+    private Optional<Result.Failed> rebuildRecord(LeaderRecord own, LockspaceLook look, Predecessor predecessor)
+            throws IOException {
+        String what = recordFile + " is missing or damaged, and what this host holds as host id "
+                + own.owner().hostId() + ", generation " + own.owner().generation() + " cannot be told: ";
+        if (!predecessor.gone().isDone()) {
+            return Optional.of(new Result.Failed(
+                    LeaseFault.NO_MEMBERSHIP,
+                    what + "an agent that was killed hangs in storage I/O (" + predecessor.dying() + ")"));
+        }
+        Decoded<Map<LeaseName, LeaseUse>> held = new HeldOnDisk(
+                        store.files(),
+                        look.layout(),
+                        settings.lockspace(),
+                        own.owner(),
+                        settings.timeouts().ioTimeout())
+                .look();
+        if (held instanceof Decoded.Corrupt<Map<LeaseName, LeaseUse>> cannotTell) {
+            return Optional.of(new Result.Failed(cannotTell.fault(), what + cannotTell.why()));
+        }
+        Map<LeaseName, LeaseUse> leases = ((Decoded.Valid<Map<LeaseName, LeaseUse>>) held).value();
+        // How long the machine has slept: both clocks were read for one and the same renewal, this one in whole
+        // seconds. If
+        // that is not known, or of another renewal, the membership is too old to go on.
+        long suspendedNanos = predecessor
+                .lastRenewal(own.owner())
+                .map(renewal -> renewal.startedNanos()
+                        - Duration.ofSeconds(own.timestamp()).toNanos())
+                .orElse(Long.MIN_VALUE / 2);
+        replace(new LocalRecord(
+                settings.identity().bootId(),
+                store.where(),
+                own.owner(),
+                own.resourceName(),
+                suspendedNanos,
+                false,
+                leases));
+        listener.recordRebuilt(recordFile.toString(), leases.size());
+        return Optional.empty();
     }
 
     private Membership membership(LeaseFile file, LockspaceLook look, LeaderRecord record, long renewedNanos) {

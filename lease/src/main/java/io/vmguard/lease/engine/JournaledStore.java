@@ -5,6 +5,7 @@ import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.device.AreaPool;
 import io.vmguard.lease.device.LeaseFile;
+import io.vmguard.lease.device.LeaseFiles;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.device.linux.IoJournal;
 import io.vmguard.lease.step.IoOutcome;
@@ -48,6 +49,11 @@ final class JournaledStore implements LeaseStore {
         } finally {
             note.close();
         }
+    }
+
+    @Override
+    public LeaseFiles files() {
+        return store.files();
     }
 
     @Override

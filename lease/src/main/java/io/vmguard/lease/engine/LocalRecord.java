@@ -7,6 +7,7 @@ import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Owner;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -16,6 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.stream.Stream;
+import java.util.zip.CRC32C;
 
 /**
  * What a process leaves behind on its own machine so that its successor can prove who it is: in the runtime directory, which does
@@ -35,6 +37,8 @@ record LocalRecord(
         long suspendedNanos,
         boolean cleanStop,
         Map<LeaseName, LeaseUse> users) {
+
+    private static final String CHECK = "check";
 
     LocalRecord {
         users = Map.copyOf(users);
@@ -56,6 +60,9 @@ record LocalRecord(
     static Optional<LocalRecord> parse(byte[] bytes) {
         try {
             Properties in = StateFile.parse(bytes);
+            if (!Long.toString(check(in)).equals(in.getProperty(CHECK))) {
+                return Optional.empty();
+            }
             Map<LeaseName, LeaseUse> users = new LinkedHashMap<>();
             long count = StateFile.number(in, "users");
             for (long i = 0; i < count; i++) {
@@ -96,6 +103,17 @@ record LocalRecord(
                 : Optional.empty();
     }
 
+    /** A record that somebody has shortened or edited would free leases whose users run. */
+    private static long check(Properties fields) {
+        CRC32C crc = new CRC32C();
+        fields.stringPropertyNames().stream()
+                .filter(key -> !key.equals(CHECK))
+                .sorted()
+                .forEach(key ->
+                        crc.update((key + "=" + fields.getProperty(key) + "\n").getBytes(StandardCharsets.UTF_8)));
+        return crc.getValue();
+    }
+
     /** Replaces the file in one step. The directory is in memory, so nothing needs to be made durable. */
     void write(Path file) throws IOException {
         StateFile.replace(file, format(), false);
@@ -128,6 +146,7 @@ record LocalRecord(
             }
         }
         out.setProperty("users", Integer.toString(i));
+        out.setProperty(CHECK, Long.toString(check(out)));
         return StateFile.format(out, "vmguard: do not edit, do not copy");
     }
 }

@@ -97,7 +97,7 @@ final class MembershipLife {
         this.clock = clock;
         this.random = random;
         this.listener = listener;
-        this.joiner = new Joiner(settings, this.store, clock, random, driver, this::journal);
+        this.joiner = new Joiner(settings, this.store, clock, random, driver, this::journal, listener);
         this.seating = new Seating(settings, looks, joiner, clock, driver, listener, daemon("vmguard-predecessor"));
         ThreadPoolExecutor pool = new ThreadPoolExecutor(
                 MAX_OPERATIONS,

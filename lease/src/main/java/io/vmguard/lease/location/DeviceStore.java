@@ -6,9 +6,11 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.device.AreaPool;
 import io.vmguard.lease.device.LeaseDevice;
 import io.vmguard.lease.device.LeaseFile;
+import io.vmguard.lease.device.LeaseFiles;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.location.AreaTable.Area;
 import io.vmguard.lease.location.AreaTable.Kind;
+import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -25,11 +27,18 @@ import java.util.function.Supplier;
 final class DeviceStore implements LeaseStore, AreaPool {
     private final LeaseDevice device;
     private final DeviceFilling filling;
+    private final LeaseClock clock;
     private final AtomicReference<KnownAreas> known = new AtomicReference<>(KnownAreas.NOTHING);
 
-    DeviceStore(LeaseDevice device, DeviceFilling filling) {
+    DeviceStore(LeaseDevice device, DeviceFilling filling, LeaseClock clock) {
         this.device = device;
         this.filling = filling;
+        this.clock = clock;
+    }
+
+    @Override
+    public LeaseFiles files() {
+        return new DeviceFiles(device, clock);
     }
 
     @Override

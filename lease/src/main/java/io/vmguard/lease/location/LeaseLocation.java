@@ -39,7 +39,7 @@ public final class LeaseLocation implements LeaseStore {
         this.path = path;
         this.directory = new LeaseDirectory(path, clock, random);
         LinuxDevice linux = new LinuxDevice(path, clock);
-        this.device = new DeviceStore(linux, new DeviceFilling(linux, clock, random, settle));
+        this.device = new DeviceStore(linux, new DeviceFilling(linux, clock, random, settle), clock);
     }
 
     /** The same for those who only look. */
@@ -60,6 +60,11 @@ public final class LeaseLocation implements LeaseStore {
     @Override
     public void remove(LeaseName name, LeaseFile file) throws IOException {
         store().remove(name, file);
+    }
+
+    @Override
+    public LeaseFiles files() {
+        return store().files();
     }
 
     @Override

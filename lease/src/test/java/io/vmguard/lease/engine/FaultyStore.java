@@ -5,6 +5,7 @@ import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.device.AreaPool;
 import io.vmguard.lease.device.LeaseFile;
+import io.vmguard.lease.device.LeaseFiles;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.step.IoOutcome;
 import java.io.IOException;
@@ -68,6 +69,11 @@ final class FaultyStore implements LeaseStore {
     @Override
     public void remove(LeaseName name, LeaseFile file) throws IOException {
         store.remove(name, ((FaultyFile) file).file);
+    }
+
+    @Override
+    public LeaseFiles files() {
+        return store.files();
     }
 
     @Override

@@ -5,12 +5,14 @@ import static io.vmguard.lease.engine.LiveHost.LS;
 import static io.vmguard.lease.engine.LiveHost.NOTE;
 import static io.vmguard.lease.engine.LiveHost.R1;
 import static io.vmguard.lease.engine.LiveHost.SOON;
+import static io.vmguard.lease.engine.LiveHost.answer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.LeaseUse;
@@ -19,11 +21,13 @@ import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
 import io.vmguard.lease.Renewal;
 import io.vmguard.lease.device.LeaseFile;
+import io.vmguard.lease.device.LeaseFiles;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.device.linux.LocalLock;
 import io.vmguard.lease.engine.LiveHost.Machine;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.ondisk.NoteSector;
 import io.vmguard.lease.testing.Await;
 import io.vmguard.lease.testing.UnderTarget;
 import java.io.IOException;
@@ -31,7 +35,9 @@ import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -44,6 +50,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * A membership's life on real files: who a host is after a restart, a crash, a reboot or a clone, and what becomes of its leases. The
@@ -52,6 +60,7 @@ import org.junit.jupiter.api.parallel.ExecutionMode;
 @Execution(ExecutionMode.CONCURRENT)
 class LeaseEngineTest {
     private static final LeaseLayout LAYOUT = LeaseLayout.SECTOR_512;
+    private static final LeaseName R2 = new LeaseName("R2");
     /** Longer than 8 T. */
     private static final Duration EXPIRED = Duration.ofSeconds(9);
 
@@ -169,6 +178,11 @@ class LeaseEngineTest {
         @Override
         public void remove(LeaseName name, LeaseFile file) throws IOException {
             store.remove(name, file);
+        }
+
+        @Override
+        public LeaseFiles files() {
+            return store.files();
         }
 
         @Override
@@ -361,6 +375,162 @@ class LeaseEngineTest {
             assertThat(after.owner()).isEqualTo(new Owner(owner.hostId(), owner.generation() + 1));
             assertThat(after.engine.carriedOver()).isEmpty();
             assertThat(after.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+        }
+    }
+
+    /** What may become of the file in which an agent says what it holds. */
+    enum Damage {
+        SHORTENED {
+            @Override
+            void befalls(Path record) throws IOException {
+                byte[] bytes = Files.readAllBytes(record);
+                Files.write(record, Arrays.copyOf(bytes, bytes.length / 2));
+            }
+        },
+        EMPTIED {
+            @Override
+            void befalls(Path record) throws IOException {
+                Files.write(record, new byte[0]);
+            }
+        },
+        /** By somebody who wants to be rid of a lease. */
+        EDITED {
+            @Override
+            void befalls(Path record) throws IOException {
+                Files.writeString(record, Files.readString(record).replaceFirst("(?m)^users=[12]$", "users=0"));
+            }
+        },
+        REMOVED {
+            @Override
+            void befalls(Path record) throws IOException {
+                Files.delete(record);
+            }
+        };
+
+        abstract void befalls(Path record) throws IOException;
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void ofADamagedRecordTheDiskKnowsWhatItSaidAndNobodyElseGetsIt(Damage damage) throws IOException {
+        LiveHost before = a.member();
+        Owner owner = before.owner();
+        acquireWithNote(before);
+        answer(before.engine.acquire(R2, NOTE, LeaseMode.SHARED, Duration.ZERO));
+        before.kill();
+        damage.befalls(before.recordFile);
+
+        try (LiveHost other = b.member();
+                LiveHost after = a.member()) {
+            assertThat(after.events).containsExactly("resumed " + owner);
+            assertThat(after.rebuilt).containsExactly("2 in " + before.recordFile);
+            Await.until("both leases", SOON, () -> after.engine.carriedOver().equals(Set.of(R1, R2)));
+            assertThat(after.engine.view().held())
+                    .containsEntry(R1, LeaseUse.exclusive(NOTE))
+                    .hasEntrySatisfying(R2, use -> assertThat(use.mode()).isEqualTo(LeaseMode.SHARED));
+            assertThat(other.acquire(R1)).isInstanceOf(AcquireResult.HeldBy.class);
+            assertThat(other.acquire(R2)).isInstanceOf(AcquireResult.HeldBy.class);
+            assertThat(after.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+            assertThat(after.release(R1)).isInstanceOf(ReleaseResult.Released.class);
+            assertThat(other.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+        }
+    }
+
+    /** The note is written a little later than the lease is had. */
+    private void acquireWithNote(LiveHost host) {
+        assertThat(host.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+        Await.until(
+                "the note",
+                SOON,
+                () -> NoteSector.decode(bytes(R1), (int) LAYOUT.noteOffset(), host.owner(), 1)
+                        .isPresent());
+    }
+
+    @Test
+    void ofAHostWhoseLocalFilesAreAllGoneTheUsersAreStoppedBeforeAnybodyGetsTheirLeases() throws IOException {
+        LiveHost before = a.member();
+        Owner owner = before.owner();
+        acquireWithNote(before);
+        before.kill();
+        try (Stream<Path> files = Files.list(before.recordFile.getParent())) {
+            for (Path file : files.toList()) {
+                Files.delete(file);
+            }
+        }
+
+        try (LiveHost other = b.member();
+                LiveHost after = a.join()) {
+            after.awaitEvent("previousLifeLost");
+            assertThat(after.events)
+                    .singleElement()
+                    .satisfies(event -> assertThat(event).contains("R1", "demo1"));
+            assertThat(delta(owner.hostId()).owner()).isEqualTo(owner);
+            assertThat(other.acquire(R1)).isInstanceOf(AcquireResult.HeldBy.class);
+            after.engine.usersGone();
+            after.awaitMember();
+            assertThat(other.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+        }
+    }
+
+    @Test
+    void aHostThatCannotSeeAllLeasesDoesNotGuessWhatItHeld() throws IOException {
+        LiveHost before = a.member();
+        Owner owner = before.owner();
+        before.acquire(R1);
+        before.kill();
+        Damage.REMOVED.befalls(before.recordFile);
+
+        try (LiveHost after = a.through(store -> new UnreadableStore(store, R1)).join()) {
+            after.awaitEvent("joinFailed IO");
+            assertThat(after.events.get(0)).contains("is missing or damaged", "R1: no such device");
+            assertThat(after.engine.member()).isFalse();
+            assertThat(delta(owner.hostId()).owner()).isEqualTo(owner);
+        }
+    }
+
+    /** One file of a store can be listed and not be opened. */
+    private record UnreadableStore(LeaseStore store, LeaseName unreadable) implements LeaseStore {
+        @Override
+        public Opened open(LeaseName name, int areaBytes, Supplier<byte[]> fresh, boolean mayCreate) {
+            return store.open(name, areaBytes, fresh, mayCreate);
+        }
+
+        @Override
+        public void remove(LeaseName name, LeaseFile file) throws IOException {
+            store.remove(name, file);
+        }
+
+        @Override
+        public LeaseFiles files() {
+            LeaseFiles files = store.files();
+            return new LeaseFiles() {
+                @Override
+                public List<Entry> list() throws IOException {
+                    return files.list();
+                }
+
+                @Override
+                public Optional<Entry> find(LeaseName name) {
+                    return files.find(name);
+                }
+
+                @Override
+                public Opened openToRead(String name) {
+                    return name.equals(unreadable.value())
+                            ? new Opened.Refused(LeaseFault.IO, "no such device")
+                            : files.openToRead(name);
+                }
+
+                @Override
+                public String where() {
+                    return files.where();
+                }
+            };
+        }
+
+        @Override
+        public String where() {
+            return store.where();
         }
     }
 
@@ -557,6 +727,14 @@ class LeaseEngineTest {
 
     private LeaderRecord delta(long hostId) throws IOException {
         return LeaderRecord.at(Files.readAllBytes(leases.resolve("LS")), (int) LAYOUT.deltaOffset(hostId));
+    }
+
+    private byte[] bytes(LeaseName resource) {
+        try {
+            return Files.readAllBytes(leases.resolve(resource.value()));
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
     }
 
     private void writeDelta(long hostId, UnaryOperator<LeaderRecord> change) {

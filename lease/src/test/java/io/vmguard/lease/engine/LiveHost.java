@@ -49,6 +49,7 @@ final class LiveHost implements AutoCloseable {
     static final Duration SOON = Duration.ofSeconds(20);
 
     final List<String> events = new CopyOnWriteArrayList<>();
+    final List<String> rebuilt = new CopyOnWriteArrayList<>();
     final List<String> hostEvents = new CopyOnWriteArrayList<>();
     final List<Renewal> renewals = new CopyOnWriteArrayList<>();
     final LeaseEngine engine;
@@ -274,6 +275,11 @@ final class LiveHost implements AutoCloseable {
         @Override
         public void joined(Owner owner, boolean resumed) {
             events.add((resumed ? "resumed " : "joined ") + owner);
+        }
+
+        @Override
+        public void recordRebuilt(String file, int leases) {
+            rebuilt.add(leases + " in " + file);
         }
 
         @Override

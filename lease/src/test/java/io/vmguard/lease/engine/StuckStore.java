@@ -4,6 +4,7 @@ package io.vmguard.lease.engine;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.device.LeaseFile;
+import io.vmguard.lease.device.LeaseFiles;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.step.IoOutcome;
 import java.io.IOException;
@@ -77,6 +78,11 @@ final class StuckStore implements LeaseStore {
     @Override
     public void remove(LeaseName name, LeaseFile file) throws IOException {
         throw new IOException("no test removes");
+    }
+
+    @Override
+    public LeaseFiles files() {
+        return store.files();
     }
 
     @Override

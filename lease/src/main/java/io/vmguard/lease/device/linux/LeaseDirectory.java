@@ -5,6 +5,7 @@ import com.sun.jna.LastErrorException;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.device.LeaseFile;
+import io.vmguard.lease.device.LeaseFiles;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.time.LeaseClock;
@@ -52,6 +53,11 @@ public final class LeaseDirectory implements LeaseStore {
         this.directory = directory;
         this.clock = clock;
         this.random = random;
+    }
+
+    @Override
+    public LeaseFiles files() {
+        return new ReadOnlyDirectory(directory, clock);
     }
 
     @Override

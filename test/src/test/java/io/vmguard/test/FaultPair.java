@@ -59,11 +59,20 @@ final class FaultPair implements AutoCloseable {
         };
         CompletableFuture<GuardedHost> first =
                 CompletableFuture.supplyAsync(() -> host("fault-a" + number, leases, images, configuration));
-        GuardedHost b = host("fault-b" + number, leases, images, configuration);
-        GuardedHost a = first.join();
-        a.awaitReady();
-        b.awaitReady();
-        return new FaultPair(leases, images, a, b);
+        GuardedHost b = null;
+        try {
+            b = host("fault-b" + number, leases, images, configuration);
+            GuardedHost a = first.join();
+            a.awaitReady();
+            b.awaitReady();
+            return new FaultPair(leases, images, a, b);
+        } catch (AssertionError | RuntimeException e) {
+            first.thenAccept(GuardedHost::close);
+            if (b != null) {
+                b.close();
+            }
+            throw e;
+        }
     }
 
     private static GuardedHost host(String name, SharedDir leases, SharedDir images, String[] configuration) {

@@ -512,7 +512,11 @@ final class MembershipLife {
                     "no renewal has succeeded for "
                             + settings.timeouts().renewalFailed().toSeconds() + " s");
         } else if (current.ageNanos() > settings.timeouts().renewalWarning().toNanos()) {
-            sayLate("the storage does not answer");
+            boolean entered = state == LockspaceView.State.MEMBER;
+            sayLate(
+                    entered
+                            ? "the storage does not answer"
+                            : "this agent came long after the last renewal, and its first one is under way");
         }
     }
 

@@ -45,6 +45,8 @@ class SuccessorTest {
     private static final LeaseName R2 = new LeaseName("R2");
     private static final LeaseNote OTHER = new LeaseNote("demo2", "5", "vdb", "node-a", 1_700_000_001);
     private static final Timeouts TIMEOUTS = Timeouts.ofSeconds(2);
+    /** Renewals are late after 8 s. */
+    private static final Duration LATE = Duration.ofSeconds(9);
 
     @TempDir(factory = UnderTarget.class)
     Path dir;
@@ -126,6 +128,29 @@ class SuccessorTest {
             return LeaderRecord.at(area, (int) LeaseLayout.SECTOR_512.deltaOffset(owner.hostId()));
         } catch (IOException e) {
             throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    // ---- nothing hangs for long
+
+    @Test
+    void aSuccessorThatComesLateDoesNotBlameTheStorage() {
+        Agent before = member();
+        before.host.acquire(R1);
+        before.host.kill();
+        StuckStore[] storage = new StuckStore[1];
+        Machine late = machine.through(store -> {
+                    storage[0] = new StuckStore(store);
+                    storage[0].stickWritesOf(LS);
+                    return storage[0];
+                })
+                .later(LATE, Duration.ZERO);
+        try (LiveHost after = late.join()) {
+            after.awaitEvent("renewalLate");
+            assertThat(after.events)
+                    .containsExactly(
+                            "renewalLate this agent came long after the last renewal, and its first one is under way");
+            storage[0].unstick();
         }
     }
 

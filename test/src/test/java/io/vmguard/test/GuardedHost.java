@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
@@ -149,23 +150,25 @@ final class GuardedHost implements AutoCloseable {
 
     /** Waits until a domain holds the lease of this file, whatever else it holds. */
     void awaitLease(String domain, String path, Duration limit) {
-        Pattern held = Pattern.compile(
-                "\\{\"name\":\"" + domain + "\",[^\\]]*?\\(file:" + Pattern.quote(path) + "\\)\",[^}]*?\"held\":true");
+        // What a lease is for is its identity, or after a restart of the agent what the lease itself says: vdb
+        // (file:/images/a).
+        Pattern held = Pattern.compile("\\{[^{}]*file:" + Pattern.quote(path) + "[)\"][^{}]*\"held\":true[^{}]*}");
         Eventually.await(
                 "the lease of " + path + " on " + host.name(),
                 limit,
-                () -> held.matcher(statusJson()).find());
+                () -> domainJson(domain)
+                        .filter(json -> held.matcher(json).find())
+                        .isPresent());
     }
 
     /** Disks with all their leases, beside the domain with its own; -1 if a lease is missing. */
     private int protectedDisks(String domain) {
-        Matcher found = Pattern.compile("\\{\"name\":\"" + domain + "\",.*?\"problems\"")
-                .matcher(statusJson());
-        if (!found.find()) {
+        Optional<String> found = domainJson(domain);
+        if (found.isEmpty()) {
             return -1;
         }
         Set<String> targets = new HashSet<>();
-        for (MatchResult lease : HELD.matcher(found.group()).results().toList()) {
+        for (MatchResult lease : HELD.matcher(found.get()).results().toList()) {
             if (lease.group(2).equals("false")) {
                 return -1;
             }
@@ -173,6 +176,12 @@ final class GuardedHost implements AutoCloseable {
         }
         // After a restart of the agent a target is what the lease itself says: domain (domain:UUID).
         return targets.removeIf(target -> target.matches("domain( \\(.*)?")) ? targets.size() : -1;
+    }
+
+    private Optional<String> domainJson(String domain) {
+        Matcher found = Pattern.compile("\\{\"name\":\"" + domain + "\",.*?\"problems\"")
+                .matcher(statusJson());
+        return found.find() ? Optional.of(found.group()) : Optional.empty();
     }
 
     /** Whether a QEMU of this name exists in any state, by the process table and not by libvirt. */

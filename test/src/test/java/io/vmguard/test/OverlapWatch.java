@@ -8,9 +8,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
@@ -18,7 +20,8 @@ import java.util.regex.Pattern;
 
 /**
  * Watches this machine's process table for two QEMUs on one disk, by their names: {@code guest=DISK,} and {@code guest=DISK-anything,}.
- * Neither libvirt nor vmguard is asked. Not for live migration, in which two QEMUs of a disk are in order.
+ * Neither libvirt nor vmguard is asked. During a live migration, of which it must be told, a second QEMU
+ * of that name that waits for the first one's memory is in order; afterwards it is not.
  */
 final class OverlapWatch implements AutoCloseable {
     private static final Path PROC = Path.of("/proc");
@@ -28,6 +31,7 @@ final class OverlapWatch implements AutoCloseable {
     private final CountDownLatch closed = new CountDownLatch(1);
     private final Thread thread = new Thread(this::watch, "overlap-watch");
     private final Map<Long, Seen> known = new HashMap<>();
+    private final Set<String> migrating = new HashSet<>();
     private final List<String> overlaps = new ArrayList<>();
     private long processes;
     private long looks;
@@ -83,13 +87,37 @@ final class OverlapWatch implements AutoCloseable {
         }
         Seen fresh = new Seen(found.get(), name.group(1), name.group(2));
         for (Seen other : known.values()) {
-            if (other.disk.equals(fresh.disk) && !other.process.isGone()) {
+            boolean arrives = migrating.contains(fresh.domain)
+                    && other.domain.equals(fresh.domain)
+                    && commandLine.contains("\0-incoming\0");
+            if (other.disk.equals(fresh.disk) && !arrives && !other.process.isGone()) {
                 overlaps.add(other.domain + " (pid " + other.process.pid() + ") was there when " + fresh.domain
                         + " (pid " + pid + ") came");
             }
         }
         known.put(pid, fresh);
         processes++;
+    }
+
+    /** A domain may have two QEMUs from now on, the second one waiting for the first. */
+    synchronized void migrates(String domain) {
+        migrating.add(domain);
+    }
+
+    /** That is over: one of them must be gone. */
+    synchronized void migrated(String domain) {
+        migrating.remove(domain);
+        if (count(domain) > 1) {
+            overlaps.add(domain + " has two QEMUs after a migration");
+        }
+    }
+
+    /** How many QEMUs a domain has at this moment. */
+    synchronized int count(String domain) {
+        look();
+        return (int) known.values().stream()
+                .filter(seen -> seen.domain.equals(domain) && !seen.process.isGone())
+                .count();
     }
 
     /** What must be empty. */

@@ -9,26 +9,24 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Optional;
 import java.util.Queue;
 import java.util.Random;
-import java.util.TreeMap;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
- * Random operations of all kinds on many domains over three hosts, while agents and libvirtd are restarted and killed at random. Each
- * disk belongs to one worker at a time, which therefore knows what must come of each operation: what runs somewhere is refused
- * everywhere else, what runs nowhere is granted. The {@link OverlapWatch} knows nothing of that. In the end every lease must be free.
+ * Random operations of all kinds ({@link SoakOperation}) on many domains over three hosts, while troubles ({@link SoakTrouble}) befall
+ * those hosts. Each disk belongs to one worker at a time, which therefore knows what must come of each operation: what runs somewhere is
+ * refused everywhere else, what runs nowhere is granted. The {@link OverlapWatch} knows nothing of that. In the end every lease must be
+ * free, and no agent may have made a mistake by its own account.
  *
  * <p>{@code make soak MINUTES=…}; not part of {@code make test}. The first line printed has the seed; order differs with the same
  * seed, since workers run at once.
@@ -39,97 +37,84 @@ class Soak {
     private static final long SEED = Long.getLong("soak.seed", 20_261_128L);
     private static final int DISKS = Integer.getInteger("soak.domains", 20);
     private static final int WORKERS = 3;
-    private static final Duration BETWEEN_TROUBLES = Duration.ofSeconds(12);
-    /** An agent that restarts on a busy machine is back by then, and a lease that leaked is not. */
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
-
-    /** What a virsh dies of whose daemon has just gone. */
-    private static final int SIGPIPE = 13;
-
+    private static final int MIN_SECONDS_BETWEEN_TROUBLES = 5;
+    private static final int MAX_SECONDS_BETWEEN_TROUBLES = 20;
     private static final String PREFIX = "soak";
 
-    private final List<GuardedHost> hosts = new ArrayList<>();
-    private final Map<String, Long> counts = new TreeMap<>();
+    /** A stack trace, or an internal error in the agent's own words. */
+    private static final Pattern MISTAKE =
+            Pattern.compile("VG-90[0-9]|\\bException\\b|^\\S+ .*\\sat [a-z]+\\.[a-z.]+\\(");
+
     private final Queue<String> failures = new ConcurrentLinkedQueue<>();
-    private final Queue<Disk> free = new ConcurrentLinkedQueue<>();
-
-    /** A disk and who uses it, as its worker knows. */
-    private static final class Disk {
-        final String name;
-        int host = -1;
-        boolean paused;
-
-        Disk(String name) {
-            this.name = name;
-        }
-
-        String path() {
-            return "/images/" + name + ".img";
-        }
-
-        boolean runs() {
-            return host >= 0;
-        }
-    }
+    private final List<SoakDisk> disks = new ArrayList<>();
+    private final Queue<SoakDisk> free = new ConcurrentLinkedQueue<>();
+    /** Read: somebody operates. Write: nobody may. */
+    private final ReadWriteLock operating = new ReentrantReadWriteLock(true);
 
     @Test
     void whateverIsDoneOneHostWritesAndNothingIsLeftBehind() throws Exception {
         System.out.println("soak: seed " + SEED + ", " + MINUTES + " min, " + DISKS + " domains, three hosts");
         try (SharedDir leases = SharedDir.create("leases");
-                SharedDir images = SharedDir.create("images")) {
+                SharedDir images = SharedDir.create("images");
+                OverlapWatch watch = new OverlapWatch(PREFIX);
+                SoakSite site = new SoakSite(watch, leases, images)) {
+            forgetJournals(site);
             try {
-                boot(leases, images);
-                String seen;
-                try (OverlapWatch watch = new OverlapWatch(PREFIX)) {
-                    soak();
-                    assertThat(watch.overlaps()).isEmpty();
-                    seen = watch.counts();
-                }
+                makeDisks(site);
+                soak(site);
+                assertThat(watch.overlaps()).isEmpty();
                 assertThat(failures).isEmpty();
-                endAll();
-                Eventually.await("every lease to be free on disk", PATIENCE, () -> TwoHosts.allFree(leases.path()));
+                endAll(site);
+                Eventually.await(
+                        "every lease to be free on disk", SoakSite.PATIENCE, () -> TwoHosts.allFree(leases.path()));
                 assertThat(leaseFiles(leases.path()))
                         .as("leases that were held at some time")
                         .isPositive();
-                System.out.println("soak: overlap 0, " + counts + ", " + seen);
-            } catch (Exception | AssertionError e) {
-                hosts.forEach(host -> System.out.printf("%s:%n%s%n", host.host.name(), host.host.journal("vmguard")));
-                throw e;
             } finally {
-                hosts.forEach(GuardedHost::close);
+                site.hosts().forEach(site::keepJournal);
+                System.out.println("soak: last operations\n" + site.history());
+                System.out.println("soak: overlaps " + watch.overlaps() + ", failures " + failures.size() + ", "
+                        + site.counts() + ", " + watch.counts() + ", seed " + SEED);
+            }
+            assertThat(mistakes(site)).isEmpty();
+        }
+    }
+
+    private static void forgetJournals(SoakSite site) throws IOException {
+        for (GuardedHost host : site.hosts()) {
+            for (String unit : List.of("vmguard", "vmguard-deadman", "libvirtd")) {
+                Files.deleteIfExists(SoakSite.journal(host, unit));
             }
         }
     }
 
-    private void boot(SharedDir leases, SharedDir images) {
-        List<CompletableFuture<GuardedHost>> booting = Stream.of("soak-a", "soak-b", "soak-c")
-                .map(name -> CompletableFuture.supplyAsync(() -> {
-                    GuardedHost host = GuardedHost.start(
-                            TestHost.named(name).bind(images, "/shared-images"),
-                            leases,
-                            "io_timeout: 5s",
-                            "watchdog: none",
-                            "hook_timeout: 25s");
-                    // A file system of its own: QEMU's locks must not be what keeps hosts apart.
-                    host.host
-                            .sh("mkdir -p /images; stall-dir /shared-images /images /run/image-fault")
-                            .mustSucceed();
-                    return host;
-                }))
-                .toList();
-        booting.forEach(host -> hosts.add(host.join()));
-        hosts.forEach(GuardedHost::awaitReady);
+    private static List<String> mistakes(SoakSite site) throws IOException {
+        List<String> found = new ArrayList<>();
+        for (GuardedHost host : site.hosts()) {
+            for (String unit : List.of("vmguard", "vmguard-deadman")) {
+                try (Stream<String> lines = Files.lines(SoakSite.journal(host, unit))) {
+                    lines.filter(line -> MISTAKE.matcher(line).find()).forEach(found::add);
+                }
+            }
+        }
+        return found;
+    }
+
+    private void makeDisks(SoakSite site) {
+        site.host(0)
+                .host
+                .sh("cd /images; truncate -s 1M " + SoakSite.CDROM + "; for i in $(seq " + DISKS + "); do f=" + PREFIX
+                        + "$i; truncate -s 16M $f.img $f.copy $f.more; truncate -s 1440K $f.floppy; done")
+                .mustSucceed();
         for (int i = 1; i <= DISKS; i++) {
-            Disk disk = new Disk(PREFIX + i);
-            hosts.get(0)
-                    .host
-                    .sh("truncate -s 16M " + disk.path() + " /images/" + disk.name + ".more")
-                    .mustSucceed();
+            SoakDisk disk = new SoakDisk(PREFIX + i);
+            disk.outOfReachUntilNanos = System.nanoTime();
+            disks.add(disk);
             free.add(disk);
         }
     }
 
-    private void soak() throws InterruptedException {
+    private void soak(SoakSite site) throws InterruptedException {
         long endNanos = System.nanoTime() + Duration.ofMinutes(MINUTES).toNanos();
         CountDownLatch over = new CountDownLatch(1);
         ExecutorService workers = Executors.newFixedThreadPool(WORKERS + 1);
@@ -137,11 +122,14 @@ class Soak {
             Random random = new Random(SEED + i);
             workers.execute(() -> {
                 while (System.nanoTime() - endNanos < 0 && failures.isEmpty()) {
-                    operate(random);
+                    operate(site, random);
+                }
+                if (!failures.isEmpty()) {
+                    over.countDown();
                 }
             });
         }
-        workers.execute(() -> trouble(new Random(SEED - 1), over));
+        workers.execute(() -> trouble(site, new Random(SEED - 1), over));
         workers.shutdown();
         try {
             boolean ignored = over.await(Duration.ofMinutes(MINUTES).toSeconds(), TimeUnit.SECONDS);
@@ -154,223 +142,83 @@ class Soak {
     }
 
     /** One operation on one disk. */
-    private void operate(Random random) {
-        Disk disk = free.remove();
-        Operation operation = Operation.values()[random.nextInt(Operation.values().length)];
-        if (!operation.possible(disk)) {
-            operation = disk.runs() ? Operation.INTRUDE : Operation.START;
-        }
+    private void operate(SoakSite site, Random random) {
+        operating.readLock().lock();
+        SoakDisk disk = free.remove();
         try {
-            operation.perform(this, disk, random);
-            count(operation.name());
-        } catch (AssertionError e) {
-            failures.add(
-                    operation + " of " + disk.name + " (host " + disk.host + ", paused " + disk.paused + "): " + e);
+            SoakOperation operation = SoakOperation.any(random);
+            if (!operation.possible(disk)) {
+                operation = disk.runs() ? SoakOperation.INTRUDE : SoakOperation.START;
+            }
+            perform(operation, site, disk, random);
+        } catch (RuntimeException | Error e) {
+            failures.add("after that: " + disk + ": " + e);
         } finally {
             free.add(disk);
+            operating.readLock().unlock();
         }
     }
 
-    private synchronized void count(String what) {
-        counts.merge(what.toLowerCase(Locale.ROOT), 1L, Long::sum);
-    }
-
-    /** What users do. */
-    private enum Operation {
-        START {
-            @Override
-            boolean possible(Disk disk) {
-                return !disk.runs();
-            }
-
-            @Override
-            void perform(Soak soak, Disk disk, Random random) {
-                int host = soak.anyHost(random);
-                soak.grant(() -> soak.hosts.get(host).host.createDomain(disk.name, "--file", disk.path()));
-                disk.host = host;
-            }
-        },
-        INTRUDE {
-            @Override
-            void perform(Soak soak, Disk disk, Random random) {
-                GuardedHost host = soak.hosts.get(soak.anyHost(random));
-                Ran ran = host.host
-                        .createDomain(disk.name + "-intruder", "--file", disk.path())
-                        .mustFail();
-                if (Soak.isNotNow(ran)) {
-                    soak.count("refused for now");
-                } else {
-                    // Under a snapshot it is shared with nobody, and the lease does not say whose it is.
-                    assertThat(ran.stderr()).contains("(file:" + disk.path() + ") is in use by ");
-                }
-            }
-        },
-        DESTROY {
-            @Override
-            void perform(Soak soak, Disk disk, Random random) {
-                soak.virsh(disk, "destroy", disk.name);
-                disk.host = -1;
-                disk.paused = false;
-            }
-        },
-        PAUSE_OR_RESUME {
-            @Override
-            void perform(Soak soak, Disk disk, Random random) {
-                soak.virsh(disk, disk.paused ? "resume" : "suspend", disk.name);
-                disk.paused = !disk.paused;
-            }
-        },
-        RESET {
-            @Override
-            boolean possible(Disk disk) {
-                return disk.runs() && !disk.paused;
-            }
-
-            @Override
-            void perform(Soak soak, Disk disk, Random random) {
-                soak.virsh(disk, "reset", disk.name);
-            }
-        },
-        SAVE_AND_RESTORE_ANYWHERE {
-            @Override
-            void perform(Soak soak, Disk disk, Random random) {
-                String file = "/images/" + disk.name + ".save";
-                soak.virsh(disk, "save", disk.name, file);
-                int host = soak.anyHost(random);
-                soak.grant(() -> soak.hosts.get(host).host.virsh("restore", file));
-                disk.host = host;
-                soak.hosts.get(host).host.sh("rm " + file).mustSucceed();
-            }
-        },
-        ATTACH_AND_DETACH {
-            @Override
-            boolean possible(Disk disk) {
-                return disk.runs() && !disk.paused;
-            }
-
-            @Override
-            void perform(Soak soak, Disk disk, Random random) {
-                String more = "/images/" + disk.name + ".more";
-                soak.virsh(disk, "attach-disk", disk.name, more, "vdb", "--live", "--subdriver", "raw");
-                // There is no hook for this; whoever is faster has it, so nobody else asks before.
-                soak.hosts.get(disk.host).awaitLease(disk.name, more, PATIENCE);
-                GuardedHost other = soak.hosts.get(soak.anyHost(random));
-                Ran ran = other.host
-                        .createDomain("more-of-" + disk.name, "--file", more)
-                        .mustFail();
-                if (!Soak.isNotNow(ran)) {
-                    assertThat(ran.stderr()).contains("is in use by domain " + disk.name);
-                }
-                if (random.nextBoolean()) {
-                    soak.virsh(disk, "detach-disk", disk.name, "vdb", "--live");
-                    // Without a guest that lets go of it the device may stay; then it stays guarded.
-                }
-                soak.virsh(disk, "destroy", disk.name);
-                disk.host = -1;
-            }
-        },
-        SNAPSHOT_AND_COMMIT {
-            @Override
-            boolean possible(Disk disk) {
-                return disk.runs() && !disk.paused;
-            }
-
-            @Override
-            void perform(Soak soak, Disk disk, Random random) {
-                String overlay = "/images/" + disk.name + ".overlay";
-                soak.virsh(
-                        disk,
-                        "snapshot-create-as",
-                        disk.name,
-                        "s",
-                        "--disk-only",
-                        "--no-metadata",
-                        "--diskspec",
-                        "vda,file=" + overlay);
-                INTRUDE.perform(soak, disk, random);
-                soak.virsh(disk, "blockcommit", disk.name, "vda", "--active", "--pivot", "--wait");
-                soak.hosts.get(disk.host).host.sh("rm " + overlay).mustSucceed();
-                INTRUDE.perform(soak, disk, random);
-            }
-        };
-
-        boolean possible(Disk disk) {
-            return disk.runs();
-        }
-
-        abstract void perform(Soak soak, Disk disk, Random random);
-    }
-
-    private int anyHost(Random random) {
-        return random.nextInt(hosts.size());
-    }
-
-    private Ran virsh(Disk disk, String... arguments) {
-        // libvirtd may be restarting.
-        return Eventually.get(String.join(" ", arguments), PATIENCE, () -> {
-                    Ran ran = hosts.get(disk.host).host.virsh(arguments);
-                    return ran.ok() || !isAway(ran) ? Optional.of(ran) : Optional.empty();
-                })
-                .mustSucceed();
-    }
-
-    /**
-     * What must be granted: at once, or as soon as agent and libvirtd are back. An agent that was away when a domain ended gives its
-     * leases back when it has come to know.
-     */
-    private void grant(Supplier<Ran> start) {
-        Ran ran = Eventually.get("an answer", PATIENCE, () -> {
-            Ran tried = start.get();
-            boolean notYetFree = tried.stderr().contains(") is in use by ");
-            if (tried.ok() || !isNotNow(tried) && !notYetFree) {
-                return Optional.of(tried);
-            }
-            count(notYetFree ? "not free yet" : "refused for now");
-            return Optional.empty();
-        });
-        ran.mustSucceed();
-    }
-
-    private static boolean isAway(Ran ran) {
-        return ran.exitCode() == 128 + SIGPIPE
-                || ran.stderr().contains("failed to connect to the hypervisor")
-                || ran.stderr().contains("End of file while reading data");
-    }
-
-    /** Agent or libvirtd are away; they say so. */
-    private static boolean isNotNow(Ran ran) {
-        return isAway(ran)
-                || ran.stderr().contains("agent does not")
-                || ran.stderr().contains("not a member")
-                || ran.stderr().contains("is stopping");
-    }
-
-    private void trouble(Random random, CountDownLatch over) {
-        List<String> kinds =
-                List.of("systemctl restart vmguard", "systemctl kill -s KILL vmguard", "systemctl restart libvirtd");
+    private void perform(SoakOperation operation, SoakSite site, SoakDisk disk, Random random) {
+        String what = operation + " " + disk;
+        site.note(what);
         try {
-            while (!over.await(BETWEEN_TROUBLES.toMillis(), TimeUnit.MILLISECONDS) && failures.isEmpty()) {
-                String kind = kinds.get(random.nextInt(kinds.size()));
-                hosts.get(anyHost(random)).host.sh(kind).mustSucceed();
-                count(kind);
+            operation.perform(site, disk, random);
+            site.count(operation.name());
+            site.note(what + " -> " + disk);
+        } catch (SoakSite.Interrupted e) {
+            site.note(what + " interrupted: " + e.getMessage());
+            site.count("interrupted");
+            tidy(site, disk);
+        } catch (RuntimeException | Error e) {
+            site.note(what + " FAILED");
+            failures.add(what + ", now " + disk + ": " + e);
+        }
+    }
+
+    /** What has come of an interrupted operation is not known: nothing may be left of it. */
+    private static void tidy(SoakSite site, SoakDisk disk) {
+        site.endEverywhere(disk.name);
+        site.host(0)
+                .host
+                .sh("rm -f /images/" + disk.name + ".save /images/" + disk.name + ".overlay")
+                .mustSucceed();
+        disk.ended(System.nanoTime());
+    }
+
+    private void trouble(SoakSite site, Random random, CountDownLatch over) {
+        try {
+            while (failures.isEmpty()) {
+                int pause = random.nextInt(MIN_SECONDS_BETWEEN_TROUBLES, MAX_SECONDS_BETWEEN_TROUBLES);
+                if (over.await(pause, TimeUnit.SECONDS)) {
+                    return;
+                }
+                SoakTrouble trouble = SoakTrouble.any(random);
+                int host = site.any(random);
+                site.note(trouble + " of host " + host);
+                site.troubleBegins(host);
+                trouble.befall(site, host, disks, operating.writeLock());
+                SoakTrouble.awaitRecovery(site.host(host));
+                site.troubleEnds(host);
+                site.note(trouble + " of host " + host + " is over");
+                site.count(trouble.name());
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-        } catch (AssertionError e) {
+        } catch (RuntimeException | Error e) {
             failures.add("trouble: " + e);
         }
     }
 
-    private void endAll() {
-        for (GuardedHost host : hosts) {
+    private static void endAll(SoakSite site) {
+        for (GuardedHost host : site.hosts()) {
             host.awaitReady();
             host.host
-                    .sh(
-                            "for d in $(virsh list --name); do virsh destroy $d; done; virsh list --name | grep -c . && exit 1 || true")
+                    .sh("for d in $(virsh list --name); do virsh destroy $d; done; test -z \"$(virsh list --name)\"")
                     .mustSucceed();
             Eventually.await(
                     "no domain to be left on " + host.host.name(),
-                    PATIENCE,
+                    SoakSite.PATIENCE,
                     () -> host.statusJson().contains("\"domains\":[]"));
         }
     }

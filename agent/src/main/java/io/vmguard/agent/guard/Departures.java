@@ -19,10 +19,7 @@ import io.vmguard.lease.Owner;
 import io.vmguard.lease.TransferResult;
 import io.vmguard.lease.TransferWord;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
@@ -51,13 +48,6 @@ final class Departures {
     private final LeaseTransfer transfer;
     private final Consumer<Run> doom;
     private final Consumer<Run> kill;
-
-    /** What a run that has ended leaves behind. */
-    private record Left(Run run, @Nullable Outgoing outgoing, List<LeaseName> leases) {}
-
-    private final List<Left> unsettled = new ArrayList<>();
-    private final Map<Run, Runnable> unexplained = new LinkedHashMap<>();
-    private long nextSettleNanos;
 
     /**
      * @param doom ends a run through the hypervisor, or by SIGKILL
@@ -164,7 +154,7 @@ final class Departures {
                                 && (!host.owner().equals(receiver) || host.status() == HostStatus.DEAD));
     }
 
-    private static long hostId(Outgoing outgoing) {
+    static long hostId(Outgoing outgoing) {
         Owner receiver = outgoing.receiver;
         return receiver == null ? 0 : receiver.hostId();
     }
@@ -190,14 +180,10 @@ final class Departures {
         }
         // Of this very hold: an offer of an earlier one may have been taken long ago.
         long attempt = seen.offer()
-                .filter(this::isOurs)
+                .filter(word -> state.isOurs(word.from()))
                 .map(TransferWord::attempt)
                 .orElseGet(() -> UUID.randomUUID().getLeastSignificantBits());
         return transfer.tell(outgoing.channel, attempt, TransferWord.State.OFFERED);
-    }
-
-    private boolean isOurs(TransferWord word) {
-        return state.lockspace.view().owner().map(word.from()::equals).orElse(false);
     }
 
     private void onLook(Run run, Outgoing outgoing, TransferResult result) {
@@ -210,7 +196,7 @@ final class Departures {
             return;
         }
         if (!outgoing.offered) {
-            Optional<TransferWord> own = seen.offer().filter(this::isOurs);
+            Optional<TransferWord> own = seen.offer().filter(word -> state.isOurs(word.from()));
             if (own.isEmpty()) {
                 return;
             }
@@ -218,25 +204,11 @@ final class Departures {
             outgoing.attempt = own.get().attempt();
         }
         Optional<TransferWord> answer = seen.answer(outgoing.attempt);
-        outgoing.word = word(seen, answer);
+        outgoing.word = Outgoing.word(seen, answer);
         answer.ifPresent(word -> outgoing.receiver = word.from());
         if (outgoing.word == Word.RUNNING && outgoing.runningSinceNanos == 0) {
             outgoing.runningSinceNanos = state.clock.bootNanos();
         }
-    }
-
-    /** Who has confirmed that it owns what it was given runs, for only then it does that: also if it died before it said so. */
-    private static Word word(TransferResult.Seen seen, Optional<TransferWord> answer) {
-        if (answer.isEmpty()) {
-            return Word.NONE;
-        }
-        boolean confirmed = seen.confirmed()
-                && seen.owner().map(answer.get().from()::equals).orElse(false);
-        return switch (answer.get().state()) {
-            case PREPARED -> confirmed ? Word.RUNNING : Word.PREPARED;
-            case RUNNING -> Word.RUNNING;
-            default -> Word.ENDED;
-        };
     }
 
     // ---- steps
@@ -253,7 +225,8 @@ final class Departures {
         }
     }
 
-    private static List<LeaseName> exclusive(Run run) {
+    /** The leases that go with it. */
+    static List<LeaseName> exclusive(Run run) {
         return run.held.keySet().stream()
                 .filter(resource -> run.holds(resource)
                         && !run.following.converting.contains(resource)
@@ -365,123 +338,10 @@ final class Departures {
             return;
         }
         run.outgoing = null;
+        state.listWanted |= !run.refused.isEmpty(); // what the other side has taken ahead can be had again
         if (outgoing.offered) {
             transfer.tell(outgoing.channel, outgoing.attempt, TransferWord.State.WITHDRAWN);
         }
         LOG.info("VG-230 the migration of {} to another host has ended without it ({})", run, facts.word());
-    }
-
-    // ---- the end of the run
-
-    /**
-     * The run is proved gone. If it may have gone to another host, that one's last word decides what becomes of its exclusive leases:
-     * whoever waits for them is given them, and nobody else can step in between.
-     */
-    void ended(Run run) {
-        Outgoing outgoing = run.outgoing;
-        if (outgoing == null && !(run.carriedOver && run.holds(run.channel()))) {
-            return;
-        }
-        if (outgoing != null) {
-            outgoing.given.forEach(state.lockspace::release);
-        }
-        Left left = new Left(run, outgoing, new ArrayList<>());
-        for (LeaseName resource : exclusive(run)) {
-            run.held.remove(resource);
-            if (outgoing == null || !outgoing.underWay.contains(resource)) {
-                left.leases().add(resource);
-            }
-        }
-        settle(left);
-    }
-
-    private void settle(Left left) {
-        transfer.look(left.run().channel())
-                .thenAccept(result -> state.loop.tell(() -> {
-                    if (result instanceof TransferResult.Seen seen) {
-                        settle(left, seen);
-                    } else if (state.member()) {
-                        unsettled.add(left);
-                    }
-                }));
-    }
-
-    private void settle(Left left, TransferResult.Seen seen) {
-        Optional<TransferWord> offer = seen.giver().filter(this::isOurs);
-        Optional<TransferWord> answer = offer.flatMap(word -> seen.answer(word.attempt()));
-        Word word = word(seen, answer);
-        boolean awaited = word == Word.PREPARED || word == Word.RUNNING;
-        for (LeaseName resource : left.leases()) {
-            if (awaited) {
-                // Given or kept: nobody uses it here.
-                transfer.handOver(resource, answer.get().from())
-                        .thenAccept(result -> state.lockspace.release(resource));
-            } else {
-                state.lockspace.release(resource);
-            }
-        }
-        Outgoing outgoing = left.outgoing();
-        if (awaited) {
-            LOG.info(
-                    "VG-231 {} has gone to host id {}",
-                    left.run(),
-                    answer.get().from().hostId());
-        } else if (outgoing != null && word == Word.NONE && outgoing.stillSinceNanos != 0) {
-            LOG.error("VG-221 {}", Sentences.toUnguarded(left.run().name));
-        }
-    }
-
-    /** What could not be settled yet is looked at again. */
-    void settleWhenDue(long nowNanos) {
-        if (nowNanos >= nextSettleNanos) {
-            nextSettleNanos = nowNanos + TRY_AGAIN_NANOS;
-            Map<Run, Runnable> askAgain = Map.copyOf(unexplained);
-            unexplained.clear();
-            askAgain.forEach(this::explain);
-            List<Left> again = List.copyOf(unsettled);
-            unsettled.clear();
-            again.forEach(this::settle);
-        }
-    }
-
-    // ---- after a restart of the agent
-
-    /**
-     * A run was found that another host holds leases of, or that was stopped. Finds out whether an earlier agent of this host has given
-     * them away or stopped it, and goes on from there.
-     *
-     * @param not called if not
-     */
-    void explain(Run run, Runnable not) {
-        run.explained = true;
-        transfer.look(run.channel()).thenAccept(result -> state.loop.tell(() -> onExplained(run, result, not)));
-    }
-
-    private void onExplained(Run run, TransferResult result, Runnable not) {
-        if (run.ended || run.outgoing != null || run.incoming != null) {
-            return;
-        }
-        if (!(result instanceof TransferResult.Seen seen)) {
-            unexplained.put(run, not);
-            return;
-        }
-        Optional<TransferWord> offer =
-                seen.giver().filter(this::isOurs).filter(word -> word.state() == TransferWord.State.OFFERED);
-        Optional<TransferWord> answer = offer.flatMap(word -> seen.answer(word.attempt()));
-        if (answer.isEmpty()) {
-            not.run();
-            return;
-        }
-        Outgoing outgoing = new Outgoing(run.channel());
-        outgoing.inherited = true;
-        outgoing.offered = true;
-        outgoing.attempt = offer.get().attempt();
-        outgoing.receiver = answer.get().from();
-        outgoing.word = word(seen, answer);
-        run.refused.forEach((resource, why) -> outgoing.given.add(resource));
-        outgoing.returned = outgoing.given.isEmpty();
-        run.refused.clear();
-        run.outgoing = outgoing;
-        LOG.warn("VG-232 {} was on its way to host id {} when an earlier agent ended", run, hostId(outgoing));
     }
 }

@@ -7,6 +7,7 @@ import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.Lockspace;
+import io.vmguard.lease.Owner;
 import io.vmguard.lease.time.LeaseClock;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -42,6 +43,11 @@ final class GuardState {
     /** Between the engine's step into a membership and its news the leases carried over have no claimant yet. */
     boolean member() {
         return joined && lockspace.member();
+    }
+
+    /** Whether that is this host in its present membership. */
+    boolean isOurs(Owner owner) {
+        return lockspace.view().owner().map(owner::equals).orElse(false);
     }
 
     /** The run of a domain of which only its lease is known. */

@@ -191,7 +191,7 @@ final class LeaseFollower {
             }
         } else if (wanted.mode() == mode) {
             following.refusedModes.remove(resource);
-        } else if (!run.pending.containsKey(resource) && !run.halted) {
+        } else if (!run.pending.containsKey(resource) && !run.halted && !run.isElsewhere(resource)) {
             if (run.holds(resource)) {
                 convert(run, resource, wanted, mode);
             } else {

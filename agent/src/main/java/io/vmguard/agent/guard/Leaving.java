@@ -168,7 +168,9 @@ final class Leaving {
             LeaseName resource = entry.getKey();
             Need need = Objects.requireNonNull(following.needs.get(resource));
             long sinceNanos = entry.getValue();
-            boolean busy = run.pending.containsKey(resource) || following.converting.contains(resource);
+            boolean busy = run.pending.containsKey(resource)
+                    || following.converting.contains(resource)
+                    || run.isElsewhere(resource);
             boolean inherited = following.inherited.contains(resource);
             if (!busy && isClosed(following, need, sinceNanos, inherited, open.get())) {
                 letGo(run, resource);

@@ -21,6 +21,7 @@ final class Migrations {
     private final GuardState state;
     private final Arrivals arrivals;
     private final Departures departures;
+    private final PastDepartures past;
     private final Map<UUID, DomainStatus> statuses = new HashMap<>();
 
     /**
@@ -39,6 +40,7 @@ final class Migrations {
         this.state = state;
         this.arrivals = new Arrivals(state, transfer, prepared, refused, doom);
         this.departures = new Departures(state, transfer, doom, kill);
+        this.past = new PastDepartures(state, transfer);
     }
 
     /** libvirt's {@code migrate} hook: this domain is about to come. */
@@ -101,7 +103,7 @@ final class Migrations {
 
     /** Does what is due about runs that are over. */
     void settle(long nowNanos) {
-        departures.settleWhenDue(nowNanos);
+        past.settleWhenDue(nowNanos);
     }
 
     /** Does what is due. */
@@ -115,14 +117,14 @@ final class Migrations {
     /** A run has ended, or will not begin; its leases are about to be released. */
     void ended(Run run) {
         arrivals.ended(run);
-        departures.ended(run);
+        past.ended(run);
     }
 
     /** A run was found on whose leases somebody else sits. */
     void explain(Run run, Runnable conflict) {
         boolean seenWhole = !run.found && !run.carriedOver;
         if (!seenWhole && !run.explained && !run.isMigrating() && run.wanted.containsKey(run.channel())) {
-            departures.explain(run, conflict);
+            past.explain(run, conflict);
         } else {
             conflict.run();
         }
@@ -132,7 +134,7 @@ final class Migrations {
     private void explainStop(Run run) {
         boolean whole = run.phase == Phase.RUNNING && run.pending.isEmpty() && run.holds(run.channel());
         if (whole && run.foundStopped && !run.explained && !run.isMigrating()) {
-            departures.explain(run, () -> {});
+            past.explain(run, () -> {});
         }
     }
 }

@@ -4,7 +4,10 @@ package io.vmguard.agent.guard;
 import io.vmguard.agent.migration.SourceSide.Word;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.TransferResult;
+import io.vmguard.lease.TransferWord;
 import java.util.HashSet;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -50,5 +53,19 @@ final class Outgoing {
 
     Outgoing(LeaseName channel) {
         this.channel = channel;
+    }
+
+    /** Who has confirmed that it owns what it was given runs, for only then it does that: also if it died before it said so. */
+    static Word word(TransferResult.Seen seen, Optional<TransferWord> answer) {
+        if (answer.isEmpty()) {
+            return Word.NONE;
+        }
+        boolean confirmed = seen.confirmed()
+                && seen.owner().map(answer.get().from()::equals).orElse(false);
+        return switch (answer.get().state()) {
+            case PREPARED -> confirmed ? Word.RUNNING : Word.PREPARED;
+            case RUNNING -> Word.RUNNING;
+            default -> Word.ENDED;
+        };
     }
 }

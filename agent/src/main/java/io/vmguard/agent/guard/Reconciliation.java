@@ -178,7 +178,8 @@ final class Reconciliation {
         }
         run.conflicts = List.of(Sentences.runsAllTheSame(claims.refusal(run).message()));
         reportProblems(run);
-        boolean taken = run.refused.values().stream().anyMatch(result -> result instanceof AcquireResult.HeldBy);
+        boolean taken = run.refused.values().stream()
+                .anyMatch(result -> result instanceof AcquireResult.HeldBy && !run.isAhead(result));
         if (taken && !state.settings.observe() && !run.doomed) {
             explain.accept(run, () -> {
                 if (!run.ended && !run.doomed && !repelled.test(run)) {

@@ -231,6 +231,16 @@ final class Run {
                 || (outgoing != null && (outgoing.given.contains(resource) || outgoing.underWay.contains(resource)));
     }
 
+    /** Whether it is not to be had because the host to which this domain is being migrated has it already, for this very domain. */
+    boolean isAhead(AcquireResult result) {
+        Outgoing out = outgoing;
+        return out != null
+                && out.offered
+                && result instanceof AcquireResult.HeldBy held
+                && held.note().flatMap(GuardState::uuid).map(uuid::equals).orElse(false)
+                && (out.receiver == null || out.receiver.equals(held.owner()));
+    }
+
     boolean isMigrating() {
         return incoming != null || outgoing != null;
     }

@@ -40,7 +40,7 @@ class DomainGuardMigrationTest {
     private static final Owner NODE_B = new Owner(2, 7);
     private static final long ATTEMPT = 42;
 
-    private final GuardBench bench = GuardBench.enforcing();
+    private GuardBench bench = GuardBench.enforcing();
 
     DomainGuardMigrationTest() {
         bench.lockspace.sees(nodeB(HostStatus.LIVE));
@@ -357,6 +357,34 @@ class DomainGuardMigrationTest {
                 .hasSizeBetween(2, 4);
     }
 
+    /** A disk that was plugged in just before: whichever of the two hosts asks first gets its lease. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void whatTheTargetHasTakenAheadIsNobodyElses(boolean forThisDomain) {
+        bench = GuardBench.destroying();
+        bench.lockspace.sees(nodeB(HostStatus.LIVE));
+        runHere();
+        status("running", "booted", "migration out", "perform3");
+        bench.pass(Duration.ofMillis(200));
+        answer(State.PREPARED);
+        TestDomain plugged = TestDomain.of("demo1", "/images/one.qcow2", "shared:/images/base", "/images/plugged");
+        LeaseName ahead = plugged.resources().get(2);
+        bench.lockspace.answer(
+                ahead, heldBy(forThisDomain ? DEMO1.uuid().toString() : "00000000-0000-0000-0000-0000000000bb"));
+        bench.guard.status(new DomainStatus("running", "booted", 1, "migration out", "perform3", plugged.spec()));
+        bench.pass(Duration.ofMillis(200));
+        assertThat(bench.hypervisor.destroys()).hasSize(forThisDomain ? 0 : 1);
+        if (forThisDomain) {
+            assertThat(bench.view(DEMO1).orElseThrow().problems()).hasSize(1);
+            bench.lockspace.answer(ahead, null);
+            answer(State.ENDED);
+            bench.guard.status(new DomainStatus("running", "booted", 1, "", "", plugged.spec()));
+            bench.pass(Duration.ofMillis(200));
+            assertThat(bench.lockspace.held()).contains(ahead);
+            assertThat(bench.view(DEMO1).orElseThrow().problems()).isEmpty();
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
     void aLostMembershipEndsWhatIsBetweenTwoHosts(boolean given) {
@@ -415,17 +443,18 @@ class DomainGuardMigrationTest {
 
     private static void heldByNodeB(GuardBench at, String uuid) {
         at.transfer.owner = NODE_B;
-        Stream.of(DISK, DOMAIN)
-                .forEach(resource -> at.lockspace.answer(
-                        resource,
-                        new AcquireResult.HeldBy(
-                                NODE_B,
-                                "33333333-44444444.node-b",
-                                HostStatus.LIVE,
-                                Optional.of(Duration.ofSeconds(3)),
-                                Optional.empty(),
-                                Optional.of(new LeaseNote("demo1", uuid, "vda", "node-b", 1_767_000_000L)),
-                                false)));
+        Stream.of(DISK, DOMAIN).forEach(resource -> at.lockspace.answer(resource, heldBy(uuid)));
+    }
+
+    private static AcquireResult heldBy(String uuid) {
+        return new AcquireResult.HeldBy(
+                NODE_B,
+                "33333333-44444444.node-b",
+                HostStatus.LIVE,
+                Optional.of(Duration.ofSeconds(3)),
+                Optional.empty(),
+                Optional.of(new LeaseNote("demo1", uuid, "vda", "node-b", 1_767_000_000L)),
+                false);
     }
 
     private void offer() {

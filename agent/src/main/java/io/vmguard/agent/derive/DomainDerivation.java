@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +28,9 @@ final class DomainDerivation {
 
     private static final String SWTPM_STATE = "/var/lib/libvirt/swtpm/";
     private static final int MAX_NAME_BYTES = 48;
+    /** Leases that come with those of a device: of one that is there twice, only its own are news. */
+    private static final Set<String> BESIDE =
+            Set.of(DiskLease.BACKING, DiskLease.ALIAS, DiskLease.COMPAT, DiskLease.WHOLE);
 
     private final VolumeResolver volumes;
     private final DeriverSettings settings;
@@ -155,7 +159,8 @@ final class DomainDerivation {
             case PASSED_THROUGH_TPM -> "it is in a device of this host";
             case EXTERNAL_TPM -> "only the process behind its socket knows where its state is";
             case UNKNOWN_HOST_DEVICE -> "a host device of a kind that is not known to this version of vmguard";
-            case COMMAND_LINE -> "options for QEMU that libvirt does not read; storage in them is not seen";
+            case CHARACTER_DEVICE -> "a stream of characters, nothing that a guest keeps its data in";
+            case COMMAND_LINE -> "options for the hypervisor that libvirt does not read; storage in them is not seen";
         };
     }
 
@@ -280,7 +285,7 @@ final class DomainDerivation {
         }
         boolean same = first.target().equals(lease.target());
         if (first.mode() == lease.mode()) {
-            if (!same && lease.role().equals(DiskLease.DISK)) {
+            if (!same && !BESIDE.contains(lease.role())) {
                 unprotected.add(new Unprotected(lease.target(), "same disk as " + first.target()));
             }
             return !same && lease.mode() == LeaseMode.SHARED;

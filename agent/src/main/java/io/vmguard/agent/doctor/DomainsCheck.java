@@ -16,7 +16,8 @@ final class DomainsCheck implements Check<DomainsCheck.Facts> {
             "its state is kept under the domain's uuid, which",
             "it is in memory",
             "a directory that is made to be shared",
-            "libvirt chooses its path when");
+            "libvirt chooses its path when",
+            "a stream of characters");
 
     /** @param reason why a part of it has no lease */
     record Hole(String target, String reason) {}

@@ -152,9 +152,9 @@ public final class DomainXml {
             throw cursor.problem("the domain has no name");
         }
         List<OtherStorage> storage = new ArrayList<>(others.found());
-        if (cursor.hasCommandLine()) {
-            storage.add(new OtherStorage.Opaque("qemu:commandline", OtherStorage.Opaque.Kind.COMMAND_LINE));
-        }
+        cursor.hypervisorOptions()
+                .ifPresent(options ->
+                        storage.add(new OtherStorage.Opaque(options, OtherStorage.Opaque.Kind.COMMAND_LINE)));
         return new DomainSpec(name, uuid, disks, onLockFailure, storage);
     }
 

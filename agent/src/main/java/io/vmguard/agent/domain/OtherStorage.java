@@ -46,7 +46,9 @@ public sealed interface OtherStorage {
             /** Emulated by a process that libvirt does not start. */
             EXTERNAL_TPM,
             UNKNOWN_HOST_DEVICE,
-            /** Options for QEMU that libvirt does not read either. */
+            /** A file or a device of the host, for a serial port or a console. */
+            CHARACTER_DEVICE,
+            /** Options for the hypervisor that libvirt does not read either. */
             COMMAND_LINE
         }
     }

@@ -8,8 +8,12 @@ import io.vmguard.agent.domain.OtherStorage.ScsiDevice;
 import io.vmguard.agent.domain.OtherStorage.TpmState;
 import io.vmguard.agent.domain.OtherStorage.VhostScsi;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Reads the elements beside {@code <disk>} that storage hangs on. */
@@ -21,6 +25,8 @@ final class OtherXml {
     private int memories;
     private int fileSystems;
     private int tpms;
+    private final Map<String, Integer> characterDevices = new HashMap<>();
+    private final Set<String> characterPaths = new HashSet<>();
 
     OtherXml(XmlCursor cursor) {
         this.cursor = cursor;
@@ -76,6 +82,7 @@ final class OtherXml {
             case "tpm" -> tpm();
             case "pstore" -> persistentStore();
             case "lease" -> lease();
+            case "serial", "parallel", "console", "channel" -> characters(cursor.name());
             default -> {
                 return false;
             }
@@ -222,6 +229,26 @@ final class OtherXml {
                         : new Opaque(
                                 target,
                                 type.equals("external") ? Opaque.Kind.EXTERNAL_TPM : Opaque.Kind.PASSED_THROUGH_TPM));
+    }
+
+    /** A serial port and the like, if a file or a device of the host is behind it. */
+    private void characters(String kind) throws DomainXmlException {
+        String target = kind + " #" + characterDevices.merge(kind, 1, Integer::sum);
+        String type = cursor.attribute("type", "");
+        List<String> paths = new ArrayList<>();
+        int own = cursor.depth();
+        while (cursor.nextChild(own)) {
+            if (cursor.name().equals("log")) {
+                paths.add(cursor.attribute("file", ""));
+            } else if (cursor.name().equals("source") && (type.equals("file") || type.equals("dev"))) {
+                paths.add(cursor.attribute("path", ""));
+            }
+        }
+        paths.removeIf(String::isEmpty);
+        // libvirt writes the first serial port down as a console, too.
+        if (characterPaths.addAll(paths)) {
+            found.add(new Opaque(target, Opaque.Kind.CHARACTER_DEVICE));
+        }
     }
 
     private static @Nullable String nullIfEmpty(String text) {

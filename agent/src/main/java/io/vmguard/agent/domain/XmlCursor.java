@@ -2,6 +2,7 @@
 package io.vmguard.agent.domain;
 
 import java.io.ByteArrayInputStream;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import javax.xml.XMLConstants;
@@ -24,10 +25,10 @@ final class XmlCursor {
     /** libxml2, and with it libvirt, stops here too; a backing chain takes one level per image. */
     static final int MAX_DEPTH = 256;
 
-    private static final String QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0";
+    private static final String HYPERVISOR_NAMESPACE = "http://libvirt.org/schemas/domain/";
 
     private final XMLStreamReader reader;
-    private boolean hasCommandLine;
+    private @Nullable String hypervisorOptions;
     private @Nullable String rootNamespace;
     private int depth;
 
@@ -121,9 +122,9 @@ final class XmlCursor {
         }
     }
 
-    /** Whether an option for QEMU's own command line has come by. */
-    boolean hasCommandLine() {
-        return hasCommandLine;
+    /** The first of the elements that has come by with options for the hypervisor's own command line or for its devices. */
+    Optional<String> hypervisorOptions() {
+        return Optional.ofNullable(hypervisorOptions);
     }
 
     /** Local name of the current element; call before moving on. */
@@ -174,8 +175,16 @@ final class XmlCursor {
         if (depth == 1) {
             rootNamespace = reader.getNamespaceURI();
         }
-        hasCommandLine |= QEMU_NAMESPACE.equals(reader.getNamespaceURI())
-                && reader.getLocalName().equals("arg");
+        String namespace = reader.getNamespaceURI();
+        String name = reader.getLocalName();
+        if (hypervisorOptions == null
+                && namespace != null
+                && namespace.startsWith(HYPERVISOR_NAMESPACE)
+                && (name.equals("arg") || name.equals("property"))) {
+            String hypervisor =
+                    namespace.substring(HYPERVISOR_NAMESPACE.length()).replaceFirst("/.*", "");
+            hypervisorOptions = hypervisor + (name.equals("arg") ? ":commandline" : ":override");
+        }
     }
 
     private int next() throws DomainXmlException {

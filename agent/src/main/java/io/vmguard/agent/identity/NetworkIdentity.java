@@ -41,7 +41,7 @@ final class NetworkIdentity {
             case "gluster" -> named(protocol, cleanPath(source.name()));
             case "vxhs" -> named(protocol, source.name().toLowerCase(Locale.ROOT));
             case "nbd" -> nbd(source);
-            case "ssh" -> onServer(protocol, ServerName.withPort(source.hosts(), SSH_PORT), source);
+            case "ssh" -> ssh(source);
             case "nfs" -> onServer(protocol, ServerName.withoutPort(source.hosts()), source);
             case "sheepdog", "vhost-scsi" -> named(protocol, nameOrServers(source));
             // What a newer libvirt adds: whatever it is, two writers of one name are kept apart.
@@ -146,7 +146,27 @@ final class NetworkIdentity {
             NetworkHost only = source.hosts().get(0);
             return lease("nbd", "nbd+unix:" + only.socket() + export);
         }
-        return lease("nbd", "nbd:" + ServerName.withPort(source.hosts(), NBD_PORT) + export);
+        Identity identity = lease("nbd", "nbd:" + ServerName.withPort(source.hosts(), NBD_PORT) + export);
+        // The export that has no name is told by its port alone.
+        return export.isEmpty()
+                ? identity
+                : byAnyPort(identity, lease("nbd", "nbd:" + ServerName.withoutPort(source.hosts()) + export));
+    }
+
+    private static Identity ssh(DiskSource.Network source) {
+        return byAnyPort(
+                onServer("ssh", ServerName.withPort(source.hosts(), SSH_PORT), source),
+                onServer("ssh", ServerName.withoutPort(source.hosts()), source));
+    }
+
+    /** One server may answer on several ports: what it calls by one name is one disk. */
+    private static Identity byAnyPort(Identity identity, Identity withoutPort) {
+        if (!(identity instanceof Known known) || !(withoutPort instanceof Known alias)) {
+            return identity;
+        }
+        List<LeaseKey> keys = new ArrayList<>(known.keys());
+        alias.keys().forEach(key -> keys.add(key.as(LeaseKey.Role.ALIAS)));
+        return new Known(keys, known.note(), Optional.empty());
     }
 
     private static Identity onServer(String protocol, String server, DiskSource.Network source) {

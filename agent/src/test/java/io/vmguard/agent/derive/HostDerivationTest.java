@@ -185,6 +185,41 @@ class HostDerivationTest {
     }
 
     @Test
+    void propertiesThatOverrideTheDevicesOfLibvirtAreNamed() throws Exception {
+        String xml =
+                "<domain xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><name>a</name><q:override><q:device alias='vda'>"
+                        + "<q:frontend><q:property name='drive' type='string' value='x'/></q:frontend></q:device></q:override></domain>";
+        assertThat(deriver(settings(PLAIN, false))
+                        .derive(DomainXml.parse(xml.getBytes(StandardCharsets.UTF_8)))
+                        .unprotected())
+                .extracting(Unprotected::target)
+                .containsExactly("qemu:override");
+    }
+
+    @Test
+    void aDeviceThatIsHandedOverTwiceIsNamedTwice() throws Exception {
+        String device = "<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host2'/>"
+                + "<address bus='0' target='0' unit='1'/></source></hostdev>";
+        assertThat(lines(derive(settings(PLAIN, false), "", device + device)))
+                .contains("hostdev #2 none: same disk as hostdev #1");
+    }
+
+    @Test
+    void filesAndDevicesBehindSerialPortsAreNamedOnceEach() throws Exception {
+        String stream = " none: a stream of characters, nothing that a guest keeps its data in";
+        assertThat(lines(derive(
+                        settings(PLAIN, false),
+                        "",
+                        "<serial type='pty'><source path='/dev/pts/1'/></serial>"
+                                + "<serial type='file'><source path='/vms/one.log'/></serial>"
+                                + "<console type='file'><source path='/vms/one.log'/></console>"
+                                + "<console type='pty'><log file='/vms/two.log'/></console>"
+                                + "<parallel type='dev'><source path='/dev/parport0'/></parallel>"
+                                + "<channel type='unix'><source mode='bind' path='/run/s'/></channel>")))
+                .containsExactly("serial #2" + stream, "console #2" + stream, "parallel #1" + stream);
+    }
+
+    @Test
     void sixtyFourDisksHaveSixtyFourIdentities() throws Exception {
         StringBuilder xml = new StringBuilder();
         for (int i = 0; i < 64; i++) {

@@ -7,6 +7,7 @@ import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.NetworkHost;
 import io.vmguard.agent.identity.Identity;
+import io.vmguard.agent.identity.LeaseKey;
 import io.vmguard.agent.identity.StorageIdentifier;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -14,6 +15,9 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -105,6 +109,35 @@ class NetworkIdentityTest {
                         identity(nbd("", NetworkHost.tcp("a", ""))),
                         identity(nbd("e", new NetworkHost("", "", "unix", "/a")))))
                 .doesNotHaveDuplicates();
+    }
+
+    @Test
+    void whatAServerCallsByOneNameIsOneDiskOnEachOfItsPorts() {
+        NetworkHost usual = NetworkHost.tcp("a", "");
+        NetworkHost other = NetworkHost.tcp("a", "1");
+        assertThat(excludes(nbd("e", usual), nbd("e", other))).isTrue();
+        assertThat(excludes(nbd("e", usual), nbd("f", other))).isFalse();
+        assertThat(excludes(nbd("e", usual), nbd("e", NetworkHost.tcp("b", "1"))))
+                .isFalse();
+        assertThat(excludes(ssh("/vms/a", usual), ssh("/vms//a", other))).isTrue();
+        assertThat(excludes(ssh("/vms/a", usual), ssh("/vms/b", usual))).isFalse();
+    }
+
+    /** qemu-nbd and others serve one disk on each port, without a name. */
+    @Test
+    void anExportWithoutANameIsToldByItsPort() {
+        assertThat(excludes(nbd("", NetworkHost.tcp("a", "1")), nbd("", NetworkHost.tcp("a", "2"))))
+                .isFalse();
+    }
+
+    private static boolean excludes(DiskSource.Network one, DiskSource.Network other) {
+        Set<String> resources = resources(one);
+        resources.retainAll(resources(other));
+        return !resources.isEmpty();
+    }
+
+    private static DiskSource.Network ssh(String path, NetworkHost host) {
+        return new DiskSource.Network("ssh", path, List.of(host), null);
     }
 
     @ParameterizedTest
@@ -210,6 +243,11 @@ class NetworkIdentityTest {
 
     private static String identity(String protocol, String name) {
         return identity(new DiskSource.Network(protocol, name, List.of(), null));
+    }
+
+    private static Set<String> resources(DiskSource.Network source) {
+        return ((Identity.Known) IDENTIFIER.identify(source))
+                .keys().stream().map(LeaseKey::resource).collect(Collectors.toCollection(TreeSet::new));
     }
 
     private static String identity(DiskSource.Network source) {

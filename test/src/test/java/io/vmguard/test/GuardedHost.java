@@ -74,7 +74,7 @@ final class GuardedHost implements AutoCloseable {
 
     /** Installs the package, also over itself. */
     void install() {
-        host.run(Duration.ofMinutes(3), "dpkg", "--force-confold", "-i", "/packages/" + DEB.getFileName())
+        host.run(Duration.ofMinutes(6), "dpkg", "--force-confold", "-i", "/packages/" + DEB.getFileName())
                 .mustSucceed();
     }
 
@@ -182,6 +182,22 @@ final class GuardedHost implements AutoCloseable {
         Matcher found = Pattern.compile("\\{\"name\":\"" + domain + "\",.*?\"problems\"")
                 .matcher(statusJson());
         return found.find() ? Optional.of(found.group()) : Optional.empty();
+    }
+
+    /**
+     * Begins to migrate a domain of this host, live.
+     *
+     * @param port of this machine on which the other host's libvirtd listens, see {@link TestHost.Builder#tcpPort}
+     * @param options more of {@code virsh migrate}: {@code --p2p}, {@code --bandwidth 8} (MiB/s)
+     */
+    Running migrate(String domain, int port, String options) {
+        // What the target says that its address is no other container could use.
+        String uri = options.contains("--tunnelled") ? "" : " --migrateuri tcp://127.0.0.1";
+        return host.spawn(
+                "sh",
+                "-c",
+                "exec virsh migrate --live --unsafe " + options + " " + domain + " qemu+tcp://127.0.0.1:" + port
+                        + "/system" + uri);
     }
 
     /** Whether a QEMU of this name exists in any state, by the process table and not by libvirt. */

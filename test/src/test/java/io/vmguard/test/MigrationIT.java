@@ -3,37 +3,45 @@ package io.vmguard.test;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.AfterAllCallback;
+import org.junit.jupiter.api.extension.BeforeAllCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Live migration between two guarded hosts with real libvirt and QEMU: at every moment one host owns the disk, and nobody else gets it; in
- * the end it is the host on which the domain runs. The disk is one file that both hosts see.
+ * the end it is the host on which the domain runs. The disk is one file that both hosts see, or an RBD image.
  */
 @NeedsTestImage
 class MigrationIT {
     private static final SharedDir IMAGES = SharedDir.create("images");
+
+    @RegisterExtension
+    @Order(1)
+    static final Ceph CEPH = new Ceph();
+
     private static final int PORT_A = 16521;
     private static final int PORT_B = 16522;
-    private static final int PROXY = 16529;
     private static final Duration LONG = Duration.ofSeconds(60);
     /** libvirt itself would let the guest run on both hosts 25 s after a lost answer. */
     private static final Duration BEFORE_LIBVIRT = Duration.ofSeconds(20);
 
     @RegisterExtension
+    @Order(2)
     static final TwoHosts HOSTS = new TwoHosts(
             (host, builder) -> {
                 boolean a = host.equals("node-a");
                 builder.bind(IMAGES, "/images")
+                        .ceph(CEPH.cluster)
                         .tcpPort(a ? PORT_A : PORT_B)
                         .migrationPorts(a ? 49310 : 49330, a ? 49329 : 49349);
             },
@@ -43,13 +51,30 @@ class MigrationIT {
     private final GuardedHost a = HOSTS.a;
     private final GuardedHost b = HOSTS.b;
 
-    /** Random bytes in the guest's memory, so that there is something to send. */
+    @SuppressWarnings("NullAway.Init") // each test begins with a start
+    private Mover mover;
+
+    /** A Ceph cluster for all tests. */
+    @SuppressWarnings("NullAway.Init") // set before the first test
+    private static final class Ceph implements BeforeAllCallback, AfterAllCallback {
+        private CephCluster cluster;
+
+        @Override
+        public void beforeAll(ExtensionContext context) {
+            cluster = CephCluster.start();
+        }
+
+        @Override
+        public void afterAll(ExtensionContext context) {
+            cluster.close();
+        }
+    }
+
     @BeforeAll
-    static void fill() {
-        HOSTS.a
-                .host
-                .sh("head -c 40M /dev/urandom > /images/fill; chmod 644 /images/fill")
-                .mustSucceed();
+    static void prepare() {
+        Mover.fill(HOSTS.a);
+        List.of(HOSTS.a, HOSTS.b)
+                .forEach(host -> host.host.sh("test-ceph secret").mustSucceed());
     }
 
     @AfterAll
@@ -60,86 +85,84 @@ class MigrationIT {
     @ParameterizedTest
     @ValueSource(strings = {"--p2p", "--p2p --tunnelled", "", "--p2p --persistent --undefinesource"})
     void theLeasesGoWithTheDomainAndComeBackWithIt(String mode) {
-        String disk = start(a, "mover");
+        start(a);
         migrate(a, PORT_B, mode).awaitEnd(LONG).mustSucceed();
-        assertOwner(b, a, disk);
+        assertOwner(b, a);
         migrate(b, PORT_A, mode.replace("--undefinesource", "")).awaitEnd(LONG).mustSucceed();
-        assertOwner(a, b, disk);
+        assertOwner(a, b);
     }
 
     @Test
     void aPausedDomainKeepsItsLeasesOnItsWay() {
-        String disk = start(a, "mover");
+        start(a);
         a.host.virsh("suspend", "mover").mustSucceed();
         migrate(a, PORT_B, "--p2p").awaitEnd(LONG).mustSucceed();
         assertThat(b.host.virsh("domstate", "mover").stdout()).contains("paused");
-        assertOwner(b, a, disk);
+        assertOwner(b, a);
     }
 
     @Test
     void whileADomainIsOnItsWayNobodyElseGetsItsDisk() {
-        String disk = start(a, "mover");
+        start(a);
         Running migration = migrate(a, PORT_B, "--p2p --bandwidth 8");
         // From here on: a start that is being refused on the target can stand in the way of another one there, also of
         // this.
         awaitOnItsWay();
         List<String> refusals = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
-            refusals.add(intruder(a, disk).mustFail().stderr());
-            refusals.add(intruder(b, disk).mustFail().stderr());
+            refusals.add(intruder(a).mustFail().stderr());
+            refusals.add(intruder(b).mustFail().stderr());
         }
         migration.awaitEnd(LONG).mustSucceed();
         assertThat(refusals).allMatch(text -> text.contains("is in use by domain mover on host node-"));
-        assertOwner(b, a, disk);
+        assertOwner(b, a);
     }
 
     @Test
     void anAbortedMigrationLeavesTheDomainAndItsLeasesWhereTheyWere() {
-        String disk = start(a, "mover");
+        start(a);
         Running migration = migrate(a, PORT_B, "--p2p --bandwidth 4");
         awaitOnItsWay();
         a.host.virsh("domjobabort", "mover").mustSucceed();
         migration.awaitEnd(LONG).mustFail();
-        assertOwner(a, b, disk);
+        assertOwner(a, b);
         Eventually.await(
                 "another try",
                 LONG,
                 () -> migrate(a, PORT_B, "--p2p").awaitEnd(LONG).mustSucceed().ok());
-        assertOwner(b, a, disk);
+        assertOwner(b, a);
     }
 
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void anAgentThatIsKilledOnTheWayGoesOnWhereItWas(boolean source) {
-        String disk = start(a, "mover");
+        start(a);
         Running migration = migrate(a, PORT_B, "--p2p --bandwidth 8");
         awaitOnItsWay();
         (source ? a : b).host.run("systemctl", "kill", "-s", "KILL", "vmguard").mustSucceed();
         migration.awaitEnd(LONG).mustSucceed();
-        assertOwner(b, a, disk);
+        assertOwner(b, a);
     }
 
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void aQemuThatIsKilledOnTheWayLeavesNoLeaseBehind(boolean source) {
-        String disk = start(a, "mover");
+        start(a);
         Running migration = migrate(a, PORT_B, "--p2p --bandwidth 4");
         awaitOnItsWay();
         (source ? a : b).host.sh("kill -9 $(cat /run/libvirt/qemu/mover.pid)").mustSucceed();
         migration.awaitEnd(LONG).mustFail();
         if (source) {
             Eventually.await(
-                    "the disk to be free",
-                    LONG,
-                    () -> intruder(b, disk).mustSucceed().ok());
+                    "the disk to be free", LONG, () -> intruder(b).mustSucceed().ok());
             return;
         }
-        assertOwner(a, b, disk);
+        assertOwner(a, b);
     }
 
     @Test
     void aHostWhoseAgentDoesNotOfferTheLeasesIsNotMigratedFrom() {
-        String disk = start(a, "mover");
+        start(a);
         a.host.run("systemctl", "kill", "-s", "STOP", "vmguard").mustSucceed();
         try {
             assertThat(migrate(a, PORT_B, "--p2p").awaitEnd(LONG).mustFail().stderr())
@@ -147,94 +170,139 @@ class MigrationIT {
         } finally {
             a.host.run("systemctl", "kill", "-s", "CONT", "vmguard").mustSucceed();
         }
-        assertOwner(a, b, disk);
+        assertOwner(a, b);
     }
 
-    /** Plain libvirt runs the guest on both hosts then, 25 s later. */
+    /** Plain libvirt runs the guest on both hosts then, 25 s later; of files QEMU's own locks would keep it, of RBD images nothing. */
+    @ParameterizedTest
+    @ValueSource(strings = {"file", "rbd"})
+    void whenTheAnswerToTheLastStepIsLostTheSourceEnds(String storage) {
+        mover = storage.equals("rbd") ? Mover.onRbd("mover", a, CEPH.cluster) : Mover.onFile("mover", a);
+        mover.start(a);
+        try (Relay relay = Relay.to(PORT_B)) {
+            Running migration = mover.migrate(a, relay.port(), "--p2p --bandwidth 8");
+            mover.awaitOnItsWay(a, b);
+            relay.loses(Relay.Loses.ANSWERS);
+            Eventually.await(
+                    "the domain to run on node-b",
+                    LONG,
+                    () -> b.host.virsh("domstate", "mover").stdout().contains("running"));
+            Eventually.await("the source to end", BEFORE_LIBVIRT, () -> !a.hasQemu("mover"));
+            assertOwner(b, a);
+            relay.cut();
+            migration.awaitEnd(LONG);
+        }
+        assertOwner(b, a);
+    }
+
+    // ---- post-copy
+
     @Test
-    void whenTheAnswerToTheLastStepIsLostTheSourceEnds() throws IOException {
-        Files.writeString(IMAGES.resolve("half-proxy"), HALF_PROXY);
-        String disk = start(a, "mover");
-        Running proxy =
-                a.host.spawn("python3", "/images/half-proxy", Integer.toString(PROXY), Integer.toString(PORT_B));
-        Eventually.await("the proxy", LONG, () -> Files.exists(IMAGES.resolve("half-proxy.pid")));
-        Running migration = migrate(a, PROXY, "--p2p --bandwidth 8");
+    void inPostCopyTheLeasesAreWithTheTargetAsSoonAsItRuns() {
+        Running migration = startPostCopy();
+        assertThat(a.hasQemu("mover")).as("memory is still being fetched").isTrue();
+        b.awaitLeases("mover", 1, LONG);
+        assertThat(intruder(a).mustFail().stderr()).contains("is in use by domain mover on host node-b");
+        migration.awaitEnd(LONG).mustSucceed();
+        assertOwner(b, a);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void anAgentThatIsKilledInPostCopyLetsItGoOn(boolean source) {
+        Running migration = startPostCopy();
+        (source ? a : b).host.run("systemctl", "kill", "-s", "KILL", "vmguard").mustSucceed();
+        migration.awaitEnd(LONG).mustSucceed();
+        assertOwner(b, a);
+    }
+
+    private Running startPostCopy() {
+        // Its page faults are the kernel's to report to a privileged process only, unless a sysctl of the machine says
+        // otherwise.
+        for (GuardedHost host : List.of(a, b)) {
+            host.host
+                    .sh(
+                            "grep -q '^user = \"root\"' /etc/libvirt/qemu.conf || { printf 'user = \"root\"\ngroup = \"root\"\n"
+                                    + "clear_emulator_capabilities = 0\n' >> /etc/libvirt/qemu.conf; systemctl restart libvirtd; }")
+                    .mustSucceed();
+        }
+        start(a);
+        Running migration = migrate(a, PORT_B, "--p2p --postcopy --bandwidth 4 --postcopy-bandwidth 4");
         awaitOnItsWay();
-        a.host.sh("kill -USR1 $(cat /images/half-proxy.pid)").mustSucceed();
+        a.host.virsh("migrate-postcopy", "mover").mustSucceed();
         Eventually.await(
-                "the domain to run on node-b",
-                BEFORE_LIBVIRT,
-                () -> b.host.virsh("domstate", "mover").stdout().contains("running"));
-        Eventually.await("the source to end", BEFORE_LIBVIRT, () -> !a.hasQemu("mover"));
-        assertOwner(b, a, disk);
-        a.host.sh("kill $(cat /images/half-proxy.pid)").mustSucceed();
-        migration.awaitEnd(LONG);
-        proxy.awaitEnd(LONG);
-        assertOwner(b, a, disk);
+                "the guest to run on node-b",
+                LONG,
+                () -> b.host.virsh("domstate", "mover", "--reason").stdout().contains("running (post-copy)"));
+        return migration;
+    }
+
+    // ---- hosts that nobody guards
+
+    @Test
+    void aDomainComesFromAnUnguardedHostOnlyIfThatIsAllowed() {
+        unguarded(b, () -> {
+            mover = Mover.onFile("mover", b);
+            mover.startUnguarded(b);
+            assertThat(migrate(b, PORT_A, "--p2p").awaitEnd(LONG).mustFail().stderr())
+                    .contains("holds no lease for it")
+                    .contains("allow_unguarded_migration");
+            assertThat(b.host.virsh("domstate", "mover").stdout()).contains("running");
+            b.host.virsh("destroy", "mover").mustSucceed();
+        });
+    }
+
+    @Test
+    void aDomainThatGoesToAnUnguardedHostLeavesNoLeasesAndAWarning() {
+        start(a);
+        unguarded(b, () -> {
+            migrate(a, PORT_B, "--p2p").awaitEnd(LONG).mustSucceed();
+            Eventually.await(
+                    "no domain to be left on node-a",
+                    LONG,
+                    () -> !a.hasQemu("mover") && a.statusJson().contains("\"domains\":[]"));
+            assertThat(a.host.journal("vmguard"))
+                    .contains("mover has been migrated to a host that has not asked for its leases");
+            b.host.virsh("destroy", "mover").mustSucceed();
+        });
+    }
+
+    /** Takes the agent and its hook away from a host for a while. */
+    private static void unguarded(GuardedHost host, Runnable meanwhile) {
+        host.host
+                .sh("systemctl stop vmguard && mkdir /run/hooks && mv /etc/libvirt/hooks/qemu.d/* /run/hooks/")
+                .mustSucceed();
+        try {
+            meanwhile.run();
+        } finally {
+            host.host
+                    .sh("mv /run/hooks/* /etc/libvirt/hooks/qemu.d/ && rmdir /run/hooks && systemctl start vmguard")
+                    .mustSucceed();
+            host.awaitReady();
+        }
     }
 
     // ----
 
-    private static final String HALF_PROXY = """
-            import os, signal, socket, sys, threading
-            listen, target = map(int, sys.argv[1:3])
-            lost = threading.Event()
-            signal.signal(signal.SIGUSR1, lambda *ignored: lost.set())
-            def pump(source, sink, answers):
-                while data := source.recv(65536):
-                    if not (answers and lost.is_set()):
-                        sink.sendall(data)
-            def serve():
-                server = socket.create_server(('127.0.0.1', listen))
-                with open('/images/half-proxy.pid', 'w') as file:
-                    file.write(str(os.getpid()))
-                while True:
-                    client, _ = server.accept()
-                    up = socket.create_connection(('127.0.0.1', target))
-                    for ends in ((client, up, False), (up, client, True)):
-                        threading.Thread(target=pump, args=ends, daemon=True).start()
-            threading.Thread(target=serve, daemon=True).start()
-            while True:
-                signal.pause()
-            """;
-
-    private static String start(GuardedHost host, String domain) {
-        String disk = "/images/" + domain + ".img";
-        host.host
-                .sh("test-guest make " + disk + " && test-domain " + domain + " --file " + disk
-                        + " | sed \"s|<domain type='qemu'>|<domain type='qemu'"
-                        + " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>|;"
-                        + " s|^</domain>|<qemu:commandline><qemu:arg value='-device'/>"
-                        + "<qemu:arg value='loader,file=/images/fill,addr=0x1000000,force-raw=on'/>"
-                        + "</qemu:commandline></domain>|\" | virsh create /dev/stdin")
-                .mustSucceed();
-        host.awaitLeases(domain, 1, TwoHosts.AT_ONCE);
-        return disk;
+    private void start(GuardedHost host) {
+        mover = Mover.onFile("mover", host);
+        mover.start(host);
     }
 
-    private static Running migrate(GuardedHost from, int port, String options) {
-        return from.host.spawn(
-                "sh",
-                "-c",
-                "exec virsh migrate --live --unsafe " + options + " mover qemu+tcp://127.0.0.1:" + port + "/system"
-                        + (options.contains("--tunnelled") ? "" : " --migrateuri tcp://127.0.0.1"));
+    private Running migrate(GuardedHost from, int port, String options) {
+        return mover.migrate(from, port, options);
     }
 
     private void awaitOnItsWay() {
-        Eventually.await(
-                "memory to be sent",
-                LONG,
-                () -> b.hasQemu("mover")
-                        && a.host.sh("virsh domjobinfo mover | grep -q 'Data processed'")
-                                .ok());
+        mover.awaitOnItsWay(a, b);
     }
 
-    private static Ran intruder(GuardedHost on, String disk) {
-        return on.host.createDomain("intruder", "--file", disk);
+    private Ran intruder(GuardedHost on) {
+        return mover.intruder(on);
     }
 
     /** The domain runs on one host only, which has all its leases, and whoever wants its disk is told so. */
-    private void assertOwner(GuardedHost host, GuardedHost other, String disk) {
+    private void assertOwner(GuardedHost host, GuardedHost other) {
         host.awaitLeases("mover", 1, LONG);
         Eventually.await(
                 "no domain to be left on " + other.host.name(),
@@ -242,7 +310,7 @@ class MigrationIT {
                 () -> !other.hasQemu("mover") && other.statusJson().contains("\"domains\":[]"));
         assertThat(host.hasQemu("mover")).isTrue();
         for (GuardedHost asked : List.of(host, other)) {
-            assertThat(intruder(asked, disk).mustFail().stderr())
+            assertThat(intruder(asked).mustFail().stderr())
                     .contains("is in use by domain mover on host " + host.host.name());
         }
     }

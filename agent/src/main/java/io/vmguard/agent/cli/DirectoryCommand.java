@@ -3,10 +3,14 @@ package io.vmguard.agent.cli;
 
 import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.agent.config.ConfigException;
+import io.vmguard.agent.derive.FileTrouble;
 import io.vmguard.agent.derive.OneLine;
 import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.inspect.DirectoryInspection;
+import io.vmguard.lease.inspect.ResourceInspection;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Mixin;
@@ -43,7 +47,7 @@ abstract class DirectoryCommand implements Callable<Integer> {
             e.problems().forEach(this::complain);
             return CANNOT;
         } catch (IOException e) {
-            return cannot(String.valueOf(e.getMessage()));
+            return cannot(FileTrouble.of(e));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return cannot("interrupted");
@@ -70,6 +74,24 @@ abstract class DirectoryCommand implements Callable<Integer> {
     int cannot(String text) {
         complain(text);
         return CANNOT;
+    }
+
+    /**
+     * What keeps a command from telling anything about a whole directory, or about some of its files: one sentence.
+     *
+     * @return empty if every file could be read
+     */
+    static Optional<String> unreadable(DirectoryInspection directory) {
+        List<ResourceInspection> unread = directory.resources().stream()
+                .filter(lease -> lease.state() == ResourceInspection.State.UNREADABLE)
+                .toList();
+        return unread.stream()
+                .flatMap(lease -> lease.findings().stream())
+                .findFirst()
+                .map(first -> (unread.size() == 1 ? "a file" : unread.size() + " files") + " of " + directory.where()
+                        + " cannot be read, so whether they are held cannot be told: " + first.file() + ": "
+                        + first.what()
+                        + (first.what().contains("permission denied") ? ". Run this as root" : ""));
     }
 
     /** Empty if it can be no lease's. */

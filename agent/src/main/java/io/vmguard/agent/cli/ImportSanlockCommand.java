@@ -4,6 +4,7 @@ package io.vmguard.agent.cli;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.config.ConfigText;
+import io.vmguard.agent.derive.FileTrouble;
 import io.vmguard.agent.derive.OneLine;
 import io.vmguard.agent.doctor.Commands;
 import io.vmguard.agent.setup.SanlockImport;
@@ -88,7 +89,7 @@ public final class ImportSanlockCommand implements Callable<Integer> {
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
         try {
-            agent.config(); // a file that cannot be used now is no ground to build on
+            agent.presentConfig(); // a file that cannot be used now is no ground to build on
             Path qemuFile = conf.resolve("qemu.conf");
             Path sanlockFile = conf.resolve("qemu-sanlock.conf");
             if (!Files.exists(sanlockFile)) {
@@ -128,7 +129,7 @@ public final class ImportSanlockCommand implements Callable<Integer> {
             e.problems().forEach(problem -> complain(WRONG, problem));
             return WRONG;
         } catch (IOException e) {
-            return complain(NOT_DONE, String.valueOf(e.getMessage()));
+            return complain(NOT_DONE, FileTrouble.of(e));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return complain(NOT_DONE, "interrupted");
@@ -143,7 +144,7 @@ public final class ImportSanlockCommand implements Callable<Integer> {
         } catch (NoSuchFileException e) {
             return "";
         } catch (IOException e) {
-            throw new IOException(file + " cannot be read: " + e.getMessage(), e);
+            throw new IOException("cannot be read: " + FileTrouble.of(e), e);
         }
     }
 

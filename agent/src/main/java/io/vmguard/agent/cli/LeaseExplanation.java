@@ -25,6 +25,7 @@ final class LeaseExplanation {
                 "it was removed on purpose: a host that has the file open cannot take it; remove the file, and the "
                         + "next start makes a new one";
             case CORRUPT -> "it cannot be used";
+            case UNREADABLE -> "whether it is held cannot be told";
             case FOREIGN -> "it is left alone";
         };
     }

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.agent.derive.OneLine;
+import io.vmguard.lease.inspect.DirectoryInspection;
 import io.vmguard.lease.inspect.LeaseInspector.Depth;
 import io.vmguard.lease.inspect.ResourceInspection;
 import io.vmguard.lease.inspect.ResourceInspection.State;
@@ -12,6 +13,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -27,7 +29,7 @@ import picocli.CommandLine.Option;
         exitCodeList = {
             "0:shown, or all of them removed",
             "1:some could not be removed, each with its reason",
-            "2:wrong usage or configuration, or the directory cannot be read",
+            "2:wrong usage or configuration, or the directory or a file in it cannot be read: nothing was removed",
             "3:there is no agent here that is a member of this lockspace; nothing was removed"
         })
 final class LeaseGcCommand extends DirectoryCommand {
@@ -65,9 +67,14 @@ final class LeaseGcCommand extends DirectoryCommand {
                     place.dir() + " is a device: a lease keeps its area there for good, so there is nothing to remove");
         }
         boolean remove = yes && !dryRun;
-        List<Lease> leases;
+        DirectoryInspection directory = tools.inspectors().apply(place.dir()).inspect(Depth.HOLDERS);
+        Optional<String> unreadable = unreadable(directory);
+        if (unreadable.isPresent()) {
+            return cannot(unreadable.get());
+        }
+        List<Lease> leases = candidates(place, directory);
         try {
-            leases = remove ? removed(UpkeepClient.of(tools, place), candidates(place)) : candidates(place);
+            leases = remove ? removed(UpkeepClient.of(tools, place), leases) : leases;
         } catch (UpkeepClient.NoAgent e) {
             complain("nothing was removed: " + e.getMessage());
             return NO_AGENT;
@@ -81,11 +88,10 @@ final class LeaseGcCommand extends DirectoryCommand {
         return leases.stream().allMatch(lease -> isGood(lease.outcome())) ? 0 : PROBLEM;
     }
 
-    private List<Lease> candidates(Place place) throws IOException {
+    private List<Lease> candidates(Place place, DirectoryInspection directory) {
         long now = tools.clock().wallSeconds();
         List<Lease> candidates = new ArrayList<>();
-        for (ResourceInspection lease :
-                tools.inspectors().apply(place.dir()).inspect(Depth.HOLDERS).resources()) {
+        for (ResourceInspection lease : directory.resources()) {
             boolean ours = lease.leader()
                     .filter(leader -> leader.lockspace().equals(place.lockspace()))
                     .isPresent();

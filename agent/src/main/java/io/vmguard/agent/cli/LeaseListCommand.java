@@ -5,6 +5,7 @@ import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.lease.inspect.DirectoryInspection;
 import io.vmguard.lease.inspect.LeaseInspector.Depth;
 import java.io.IOException;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -18,7 +19,7 @@ import picocli.CommandLine.Option;
         exitCodeList = {
             "0:the leases were shown",
             "1:shown, and something is wrong with some of them",
-            "2:wrong usage or configuration, or the directory cannot be read"
+            "2:wrong usage or configuration, or the directory or a file in it cannot be read"
         })
 final class LeaseListCommand extends DirectoryCommand {
     private final LeaseTools tools;
@@ -43,6 +44,10 @@ final class LeaseListCommand extends DirectoryCommand {
             out().print(OutputOption.json(report));
         } else {
             new LeaseText(out()).list(report);
+        }
+        Optional<String> unreadable = unreadable(directory);
+        if (unreadable.isPresent()) {
+            return cannot(unreadable.get());
         }
         return hasProblems(report) ? PROBLEM : 0;
     }

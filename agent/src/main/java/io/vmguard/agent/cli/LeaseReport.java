@@ -59,9 +59,11 @@ record LeaseReport(int format, String dir, String hostsSeen, List<Space> lockspa
     record Problem(int code, String fault, String file, long offset, String sentence) {}
 
     /**
-     * @param state free, exclusive, shared, cleared, corrupt or foreign
+     * @param state free, exclusive, shared, cleared, corrupt, unreadable or foreign
      * @param takeable whether an acquire that begins now needs to wait for nobody, as far as can be told
      * @param explanation for people: who holds it and when it can be had
+     * @param user of a lease that is held
+     * @param lastUser of a free one: who used it last, or which operator freed it; only where every block is looked at
      * @param modified last write, epoch seconds on the file system's clock
      */
     @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
@@ -75,6 +77,7 @@ record LeaseReport(int format, String dir, String hostsSeen, List<Space> lockspa
             @Nullable Member owner,
             List<Member> sharers,
             @Nullable User user,
+            @Nullable User lastUser,
             @Nullable Asked request,
             @Nullable Long lver,
             @Nullable String writer,

@@ -68,14 +68,8 @@ final class LeaseReporter {
                 leader.map(Leader::lockspace).orElse(null),
                 owner,
                 sharers,
-                lease.note()
-                        .map(note -> new User(
-                                note.domainName(),
-                                note.domainUuid(),
-                                note.disk(),
-                                note.hostName(),
-                                note.sinceEpochSeconds()))
-                        .orElse(null),
+                lease.state() == State.FREE ? null : user(lease),
+                lease.state() == State.FREE ? user(lease) : null,
                 lease.request()
                         .map(request -> new Asked(request.lver(), request.forceMode()))
                         .orElse(null),
@@ -84,6 +78,13 @@ final class LeaseReporter {
                 leader.map(Leader::numHosts).orElse(null),
                 lease.modifiedEpochSeconds(),
                 problems(lease.findings()));
+    }
+
+    private static @Nullable User user(ResourceInspection lease) {
+        return lease.note()
+                .map(note -> new User(
+                        note.domainName(), note.domainUuid(), note.disk(), note.hostName(), note.sinceEpochSeconds()))
+                .orElse(null);
     }
 
     private static boolean takeable(ResourceInspection lease, @Nullable Member owner, List<Member> sharers) {

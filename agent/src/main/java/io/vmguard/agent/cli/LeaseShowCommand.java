@@ -20,7 +20,7 @@ import picocli.CommandLine.Parameters;
         exitCodeList = {
             "0:the lease was shown",
             "1:shown, and something is wrong with it",
-            "2:wrong usage or configuration, or there is no such lease"
+            "2:wrong usage or configuration, there is no such lease, or it cannot be read"
         })
 final class LeaseShowCommand extends DirectoryCommand {
     private final LeaseTools tools;
@@ -47,6 +47,10 @@ final class LeaseShowCommand extends DirectoryCommand {
                     directory.lockspaces().isEmpty()
                             ? place.dir() + "/" + name + ": no such file. A lease that was never taken has none"
                             : place.dir() + "/" + name + " is a lockspace. See: vmguard hosts");
+        }
+        Optional<String> unreadable = unreadable(directory);
+        if (unreadable.isPresent()) {
+            return cannot(unreadable.get());
         }
         LeaseReport report =
                 new LeaseReporter(HostLooks.of(tools, place, watch.duration()), place.lockspace()).report(directory);

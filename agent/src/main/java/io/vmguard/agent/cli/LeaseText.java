@@ -61,6 +61,12 @@ final class LeaseText {
         } else if (owner != null && lease.state().equals("free")) {
             line("  last held by " + at(owner));
         }
+        LeaseReport.User last = lease.lastUser();
+        if (last != null) {
+            // A deed of an operator is no domain's, and a sentence by itself.
+            line("  " + (last.domain().isEmpty() ? "" : "last used by ") + use(last) + ", on " + last.node() + " since "
+                    + WallTime.text(last.since()));
+        }
         lease.sharers().forEach(sharer -> line("  shared by " + at(sharer) + ": " + standing(sharer)));
         if (lease.user() != null) {
             line("  used by " + user(lease) + ", domain UUID " + lease.user().uuid() + ", on "
@@ -102,6 +108,7 @@ final class LeaseText {
             case "exclusive" -> "held";
             case "cleared" -> "removed";
             case "corrupt" -> "DAMAGED";
+            case "unreadable" -> "UNREADABLE";
             case "foreign" -> "no lease";
             default -> lease.state();
         };
@@ -145,9 +152,11 @@ final class LeaseText {
     }
 
     private static String user(Lease lease) {
-        return lease.user() == null
-                ? "-"
-                : lease.user().domain() + ": " + lease.user().disk();
+        return lease.user() == null ? "-" : use(lease.user());
+    }
+
+    private static String use(LeaseReport.User user) {
+        return user.domain().isEmpty() ? user.disk() : user.domain() + ": " + user.disk();
     }
 
     private void problems(List<Problem> problems) {

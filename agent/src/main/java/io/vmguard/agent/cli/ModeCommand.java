@@ -10,6 +10,7 @@ import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.config.AgentConfig.Mode;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.config.ConfigText;
+import io.vmguard.agent.derive.FileTrouble;
 import io.vmguard.agent.derive.OneLine;
 import io.vmguard.agent.doctor.Commands;
 import io.vmguard.agent.hook.AgentClient;
@@ -118,7 +119,7 @@ public final class ModeCommand implements Callable<Integer> {
             e.problems().forEach(problem -> complain(2, problem));
             return 2;
         } catch (IOException e) {
-            return complain(NOT_DONE, String.valueOf(e.getMessage()));
+            return complain(NOT_DONE, FileTrouble.of(e));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return complain(NOT_DONE, "interrupted");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.cli;
 
+import io.vmguard.agent.derive.FileTrouble;
 import io.vmguard.agent.derive.OneLine;
 import io.vmguard.agent.setup.Step;
 import java.io.BufferedReader;
@@ -46,7 +47,7 @@ final class Plan {
                 out.flush();
             } catch (IOException e) {
                 err.println("vmguard: step " + (i + 1) + " of " + steps.size()
-                        + " failed, and nothing after it was done: " + OneLine.of(String.valueOf(e.getMessage())));
+                        + " failed, and nothing after it was done: " + OneLine.of(FileTrouble.of(e)));
                 err.flush();
                 return Outcome.FAILED;
             }

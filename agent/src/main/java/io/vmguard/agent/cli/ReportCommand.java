@@ -3,6 +3,7 @@ package io.vmguard.agent.cli;
 
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.config.ConfigException;
+import io.vmguard.agent.derive.FileTrouble;
 import io.vmguard.agent.derive.OneLine;
 import io.vmguard.agent.doctor.Commands;
 import io.vmguard.lease.inspect.WallTime;
@@ -111,7 +112,7 @@ public final class ReportCommand implements Callable<Integer> {
             err.println("vmguard: " + OneLine.of(file + " is there already; name another one with --output"));
             return FAILED;
         } catch (IOException e) {
-            err.println("vmguard: " + OneLine.of(file + " cannot be written: " + e.getMessage()));
+            err.println("vmguard: " + OneLine.of("the report cannot be written: " + FileTrouble.of(e)));
             return FAILED;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

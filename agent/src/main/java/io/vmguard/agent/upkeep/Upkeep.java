@@ -135,12 +135,24 @@ public final class Upkeep {
     }
 
     private UpkeepAnswer acquireAndRelease(LeaseName lease, Operator operator, String proof) {
-        LeaseNote note =
-                new LeaseNote("", "", "vmguard lease release by " + operator.user(), nodeName, clock.wallSeconds());
+        String who = operator.user() + (operator.onBehalfOf().isEmpty() ? "" : " (" + operator.onBehalfOf() + ")");
+        // No domain: it stays when the lease is given back, and tells every host of the deed until the next start.
+        LeaseNote note = new LeaseNote(
+                "", "", "freed by " + who + " with vmguard lease release: " + proof, nodeName, clock.wallSeconds());
         return await(
                 lockspace.acquire(lease, note),
                 acquired -> acquired.fold(
-                        yes -> await(lockspace.release(lease), released -> released(lease, released, proof)),
+                        yes -> await(
+                                files.writeDown(lease),
+                                written -> await(
+                                        lockspace.release(lease),
+                                        released -> released(
+                                                lease,
+                                                released,
+                                                proof
+                                                        + (written
+                                                                ? ""
+                                                                : "; who freed it could not be noted beside it")))),
                         no -> no.freeIn()
                                 .map(in -> UpkeepAnswer.wait(
                                         lease + ": its holder was seen alive meanwhile, or is not proved dead yet", in))

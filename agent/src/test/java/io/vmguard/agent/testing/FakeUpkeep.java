@@ -35,6 +35,11 @@ public final class FakeUpkeep implements LeaseUpkeep {
     }
 
     @Override
+    public CompletableFuture<Boolean> writeDown(LeaseName resource) {
+        return CompletableFuture.completedFuture(true);
+    }
+
+    @Override
     public synchronized CompletableFuture<RemoveResult> remove(LeaseName resource) {
         removed.add(resource);
         return CompletableFuture.completedFuture(answers.getOrDefault(resource, new RemoveResult.Removed()));

@@ -136,6 +136,21 @@ class UpkeepOnDiskTest {
     }
 
     @Test
+    void whoFreedALeaseStandsBesideItForAllHostsToRead() throws IOException {
+        LeaseName lease = held("audited", 9);
+        assertThat(upkeep.release(new Operator("root", "alice"), lease, Optional.empty())
+                        .outcome())
+                .isEqualTo(Outcome.DONE);
+        LeaseNote note = look(lease).note().orElseThrow();
+        assertThat(note.disk())
+                .isEqualTo("freed by root (alice) with vmguard lease release: host node-b has left the lockspace");
+        assertThat(note.hostName()).isEqualTo("node-a");
+        // The next user's own note takes its place.
+        assertThat(inspector.inspect(lease, Depth.HOLDERS).resources().get(0).note())
+                .isEmpty();
+    }
+
+    @Test
     void aHostThatJustAppearedIsNotTakenForDead() throws IOException {
         LeaseName lease = held("new", 8);
         built.host(8, 5, "89abcdef-01234568.node-c", 3000);

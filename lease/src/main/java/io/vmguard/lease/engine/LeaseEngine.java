@@ -131,6 +131,11 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     }
 
     @Override
+    public CompletableFuture<Boolean> writeDown(LeaseName resource) {
+        return asMember(member -> member.table().writeDown(resource), why -> false);
+    }
+
+    @Override
     public CompletableFuture<HandOverResult> handOver(LeaseName resource, Owner receiver) {
         return asMember(
                 member -> member.transfers().handOver(resource, receiver),

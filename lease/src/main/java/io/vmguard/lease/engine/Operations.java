@@ -10,6 +10,7 @@ import io.vmguard.lease.ondisk.LeaseArea;
 import io.vmguard.lease.ondisk.NoteSector;
 import io.vmguard.lease.paxos.HeldRecord;
 import io.vmguard.lease.paxos.ResourceContext;
+import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.step.Step;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
@@ -137,20 +138,22 @@ final class Operations {
         store.remove(resource, file);
     }
 
-    /** For people only: whether it arrives is of no consequence, so nobody is told. */
-    void writeNote(LeaseName resource, LeaseNote user, HeldRecord held) {
+    /** For people only: nothing depends on whether it arrives. */
+    boolean writeNote(LeaseName resource, LeaseNote user, HeldRecord held) {
         if (open(resource, false) instanceof LeaseStore.Opened.Ready ready) {
             try (LeaseFile file = ready.file()) {
-                file.write(
-                        membership.layout.noteOffset(),
-                        NoteSector.encode(
-                                membership.layout,
-                                user,
-                                membership.owner,
-                                held.leader().lver()),
-                        membership.timeouts.ioTimeout());
+                return file.write(
+                                membership.layout.noteOffset(),
+                                NoteSector.encode(
+                                        membership.layout,
+                                        user,
+                                        membership.owner,
+                                        held.leader().lver()),
+                                membership.timeouts.ioTimeout())
+                        instanceof IoOutcome.Done;
             }
         }
+        return false;
     }
 
     /** Names the file, for people who have to look at it, unless that is said already or it is not the file's fault. */

@@ -358,10 +358,34 @@ final class Resources {
     }
 
     /** Notes are for exclusive holds: a resource has room for one. */
-    void writeNote(Hold hold) {
-        if (hold.mode == LeaseMode.EXCLUSIVE) {
-            io.writeNote(hold.resource, hold.users.iterator().next(), hold.record());
+    boolean writeNote(Hold hold) {
+        return hold.mode == LeaseMode.EXCLUSIVE
+                && io.writeNote(hold.resource, hold.users.iterator().next(), hold.record());
+    }
+
+    CompletableFuture<Boolean> writeDown(LeaseName resource) {
+        Hold hold;
+        synchronized (holds) {
+            hold = holds.get(resource);
         }
+        CompletableFuture<Boolean> answer = new CompletableFuture<>();
+        if (hold == null) {
+            answer.complete(false);
+            return answer;
+        }
+        hold.operations.execute(() -> {
+            boolean held;
+            synchronized (holds) {
+                held = hold.state == State.HELD;
+            }
+            boolean written = false;
+            try {
+                written = held && writeNote(hold);
+            } finally {
+                answer.complete(written);
+            }
+        });
+        return answer;
     }
 
     // ---- release

@@ -142,7 +142,12 @@ public final class LeaseInspector {
                             ? new Seen(Optional.of(LockspaceReader.read(look).inspection()), Optional.empty())
                             : new Seen(
                                     Optional.empty(), Optional.of(ResourceReader.read(look, this::lockspace, depth))),
-                    finding -> new Seen(Optional.empty(), Optional.of(closed(entry, finding))));
+                    // One that went away since the directory was listed was removed.
+                    finding -> new Seen(
+                            Optional.empty(),
+                            finding.fault() == LeaseFault.MISSING
+                                    ? Optional.empty()
+                                    : Optional.of(closed(entry, finding))));
         }
 
         /** The lockspace in the file of its name. The first who asks reads it; the others wait for him. */
@@ -205,7 +210,7 @@ public final class LeaseInspector {
 
     private ResourceSighting closed(LeaseFiles.Entry entry, Finding finding) {
         return ResourceSighting.without(
-                entry, finding.file(), entry.regular() ? State.CORRUPT : State.FOREIGN, List.of(finding));
+                entry, finding.file(), entry.regular() ? State.UNREADABLE : State.FOREIGN, List.of(finding));
     }
 
     private static <T> T outcome(Future<T> future) throws IOException {

@@ -45,6 +45,8 @@ public record ResourceInspection(
         CLEARED,
         /** No sound lease; the findings say why. */
         CORRUPT,
+        /** It could not be opened or read, so nothing is known of it; the finding says why. */
+        UNREADABLE,
         /** Not a lease at all. */
         FOREIGN
     }

@@ -23,7 +23,7 @@ import java.util.function.Function;
 
 /**
  * Makes sense of one resource file, reading as little as answers the question: the first 4 KiB; the disk blocks of hosts that ever
- * joined, if those lie further on; the note, if the lease is in use.
+ * joined, if those lie further on; the note, if the lease is in use or is looked at closely.
  */
 final class ResourceReader {
     private static final String UNUSABLE =
@@ -143,7 +143,10 @@ final class ResourceReader {
         byte[] area = blocks(leader, layout, lockspace);
         Optional<Request> request = request(area, layout);
         look(area, record, layout);
-        boolean used = !record.isFree() || !marks.isEmpty();
+        // Who used a free lease last is asked only where one lease is looked at.
+        boolean used = !record.isFree()
+                || !marks.isEmpty()
+                || depth == LeaseInspector.Depth.EVERY_BLOCK && record.owner().hostId() != 0;
         return new ResourceSighting(
                 look.entry(),
                 look.path(),

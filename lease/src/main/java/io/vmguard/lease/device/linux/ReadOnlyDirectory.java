@@ -67,6 +67,8 @@ public final class ReadOnlyDirectory implements LeaseFiles {
                     attributes.isRegularFile(),
                     attributes.size(),
                     attributes.lastModifiedTime().to(TimeUnit.SECONDS));
+        } catch (AccessDeniedException e) {
+            return new Entry(name, true, 0, 0); // what it is cannot be told; who opens it is told why
         } catch (IOException e) {
             return new Entry(name, false, 0, 0); // removed meanwhile, or a link that leads nowhere
         }
@@ -75,9 +77,14 @@ public final class ReadOnlyDirectory implements LeaseFiles {
     @Override
     public Optional<Entry> find(LeaseName name) {
         Path file = directory.resolve(name.value());
-        return Files.exists(file, LinkOption.NOFOLLOW_LINKS)
-                ? Optional.of(entry(file, name.value()))
-                : Optional.empty();
+        try {
+            Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+            return Optional.of(entry(file, name.value()));
+        } catch (AccessDeniedException e) {
+            return Optional.of(entry(file, name.value())); // not allowed to see it is not the same as not there
+        } catch (IOException e) {
+            return Optional.empty();
+        }
     }
 
     @Override

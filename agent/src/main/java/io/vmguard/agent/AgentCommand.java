@@ -4,6 +4,7 @@ package io.vmguard.agent;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.config.ConfigLoader;
+import io.vmguard.agent.derive.FileTrouble;
 import io.vmguard.agent.systemd.KeptDescriptors;
 import io.vmguard.agent.systemd.ReadinessSocket;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -39,15 +41,18 @@ final class AgentCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli sets it before it calls
     private CommandSpec spec;
 
-    @Option(names = "--config", paramLabel = "FILE", description = "Configuration file (default: ${DEFAULT-VALUE}).")
-    private Path config = ConfigLoader.DEFAULT_FILE;
+    @Option(
+            names = "--config",
+            paramLabel = "FILE",
+            description = "Configuration file (default: /etc/vmguard/vmguard.yaml).")
+    private @Nullable Path config;
 
     @Override
     public Integer call() throws InterruptedException {
         PrintWriter err = spec.commandLine().getErr();
         AgentConfig settings;
         try {
-            settings = ConfigLoader.load(config);
+            settings = config != null ? ConfigLoader.loadNamed(config) : ConfigLoader.load(ConfigLoader.DEFAULT_FILE);
         } catch (ConfigException e) {
             e.problems().forEach(problem -> err.println("vmguard: " + problem));
             err.println("vmguard: not started: the configuration is wrong");
@@ -69,7 +74,10 @@ final class AgentCommand implements Callable<Integer> {
             daemon.start();
             daemon.awaitStop();
             return STOPPED_FOR_GOOD;
-        } catch (IOException | IllegalStateException e) {
+        } catch (IOException e) {
+            err.println("vmguard: not started: " + FileTrouble.of(e));
+            return CANNOT_RUN;
+        } catch (IllegalStateException e) {
             err.println("vmguard: not started: " + e.getMessage());
             return CANNOT_RUN;
         }

@@ -22,7 +22,13 @@ final class AgentOptions {
             description = "The agent's socket (default: from the configuration).")
     private @Nullable Path socket;
 
+    /** The settings; the defaults if there is no file and none was named. */
     AgentConfig config() throws ConfigException {
+        return config != null ? ConfigLoader.loadNamed(config) : ConfigLoader.load(file());
+    }
+
+    /** For who is about to write the file: the defaults if it is not there yet. */
+    AgentConfig presentConfig() throws ConfigException {
         return ConfigLoader.load(file());
     }
 

@@ -16,6 +16,7 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
@@ -85,6 +86,9 @@ abstract class DeviceQuestion implements Callable<Integer> {
             xml = xml();
         } catch (ConfigException e) {
             e.problems().forEach(problem -> err.println("vmguard: " + problem));
+            return USAGE;
+        } catch (NoSuchFileException e) {
+            err.println("vmguard: " + OneLine.of(file) + ": no such file");
             return USAGE;
         } catch (IOException | InvalidPathException e) {
             err.println("vmguard: cannot read " + OneLine.of(file) + ": " + e.getMessage());

@@ -4,6 +4,7 @@ package io.vmguard.agent.cli;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.config.ConfigText;
+import io.vmguard.agent.derive.FileTrouble;
 import io.vmguard.agent.derive.OneLine;
 import io.vmguard.agent.identity.MountPoint;
 import io.vmguard.agent.setup.Step;
@@ -104,7 +105,7 @@ public final class InitCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         try {
             Map<String, String> settings = settings();
-            AgentConfig now = agent.config();
+            AgentConfig now = agent.presentConfig();
             AgentConfig then = ConfigText.check(agent.file(), settings);
             Optional<String> unfit = unfit(then.leaseDir());
             if (unfit.isPresent()) {
@@ -133,7 +134,7 @@ public final class InitCommand implements Callable<Integer> {
             e.problems().forEach(problem -> complain(WRONG, problem));
             return WRONG;
         } catch (IOException e) {
-            return complain(NOT_DONE, String.valueOf(e.getMessage()));
+            return complain(NOT_DONE, FileTrouble.of(e));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return complain(NOT_DONE, "interrupted");
@@ -210,7 +211,7 @@ public final class InitCommand implements Callable<Integer> {
 
     private List<StatusReport.Host> others(Path dir) throws IOException, InterruptedException {
         try {
-            AgentConfig config = agent.config();
+            AgentConfig config = agent.presentConfig();
             DirectoryOptions.Place place = new DirectoryOptions.Place(config, dir, config.lockspace(), config.socket());
             DirectoryInspection looked = tools.inspectors()
                     .apply(dir)

@@ -48,6 +48,27 @@ public final class ConfigLoader {
         ConfigProblems problems = new ConfigProblems(file);
         String yaml = read(file, problems);
         problems.throwIfAny();
+        return parse(yaml, problems);
+    }
+
+    /**
+     * The same of a file that somebody has named: then it is a mistake if it is missing.
+     *
+     * @throws ConfigException with every problem found, also if the file is not there or cannot be read
+     */
+    public static AgentConfig loadNamed(Path file) throws ConfigException {
+        ConfigProblems problems = new ConfigProblems(file);
+        problems.require(Files.exists(file, LinkOption.NOFOLLOW_LINKS), 0, "does not exist");
+        problems.throwIfAny();
+        return load(file);
+    }
+
+    /** @param yaml what is, or is to be, in that file */
+    static AgentConfig parse(Path file, String yaml) throws ConfigException {
+        return parse(yaml, new ConfigProblems(file));
+    }
+
+    private static AgentConfig parse(String yaml, ConfigProblems problems) throws ConfigException {
         AgentConfig config = settings(YamlEntries.read(yaml, problems), problems);
         problems.throwIfAny();
         return config;

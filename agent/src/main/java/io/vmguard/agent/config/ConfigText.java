@@ -62,13 +62,7 @@ public final class ConfigText {
      * @throws ConfigException if it could not be used then
      */
     public static AgentConfig check(Path file, Map<String, String> settings) throws ConfigException, IOException {
-        Path trial = Files.createTempFile("vmguard", ".yaml");
-        try {
-            Files.writeString(trial, with(read(file), settings));
-            return ConfigLoader.load(trial);
-        } finally {
-            Files.deleteIfExists(trial);
-        }
+        return ConfigLoader.parse(file, with(read(file), settings));
     }
 
     /** Replaces the file as a whole: a reader sees the old one or the new one. Its permissions stay; a new one is for root alone to write. */

@@ -110,7 +110,8 @@ public final class AgentStop {
     }
 
     private static String kept(List<String> names, Timeouts timeouts) {
-        String closed = " No domain starts here until the agent runs again: systemctl start vmguard";
+        String closed =
+                " As long as libvirt has the hook, no domain starts here until the agent runs again: systemctl start vmguard";
         if (names.isEmpty()) {
             return "the agent stops. No domain with a lease runs here." + closed;
         }

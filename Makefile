@@ -12,7 +12,7 @@ help:
 	@echo 'make test    everything: unit tests, real sanlock, two hosts with the built packages (root or sudo)'
 	@echo 'make deb     target/vmguard_VERSION_all.deb'
 	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
-	@echo 'make chaos   each fault of a host alone and in pairs, and who could write when; HOSTS=2 pairs of hosts at a time (two hours; with 4, on four cores, one)'
+	@echo 'make chaos   each fault of a host alone and in pairs, and who could write when; HOSTS=2 pairs of hosts at a time (180 rows, two hours on two quiet cores)'
 	@echo 'make soak    random operations on 20 domains over three hosts whose agents are killed and restarted meanwhile: MINUTES=10'
 	@echo 'make sim     millions of schedules of the lease protocol: SEEDS=1000000 FIRST=1 LIMIT=600 (seconds); SEED=n replays one'
 	@echo 'make bench   the lease engine beside sanlock; start times beside libvirt alone, libvirt-sanlock and virtlockd'

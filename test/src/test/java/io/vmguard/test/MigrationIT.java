@@ -216,6 +216,21 @@ class MigrationIT {
         assertOwner(b, a);
     }
 
+    /** Neither copy can go on alone then; the one that had begun to run owns, and only it can be brought to life again. */
+    @Test
+    void aConnectionLostInPostCopyLeavesTheLeasesWithTheTarget() {
+        Running migration = startPostCopy();
+        b.awaitLeases("mover", 1, LONG);
+        a.host.virsh("domjobabort", "mover", "--postcopy").mustSucceed();
+        migration.awaitEnd(LONG).mustFail();
+        assertThat(a.host.virsh("domstate", "mover", "--reason").stdout()).contains("paused (post-copy failed)");
+        for (GuardedHost asked : List.of(a, b)) {
+            assertThat(intruder(asked).mustFail().stderr()).contains("is in use by domain mover on host node-b");
+        }
+        migrate(a, PORT_B, "--p2p --postcopy --postcopy-resume").awaitEnd(LONG).mustSucceed();
+        assertOwner(b, a);
+    }
+
     private Running startPostCopy() {
         // Its page faults are the kernel's to report to a privileged process only, unless a sysctl of the machine says
         // otherwise.
@@ -235,6 +250,35 @@ class MigrationIT {
                 LONG,
                 () -> b.host.virsh("domstate", "mover", "--reason").stdout().contains("running (post-copy)"));
         return migration;
+    }
+
+    // ---- storage that is not shared
+
+    @Test
+    void aDiskThatIsCopiedIsLeasedOnTheTargetBeforeAndOnTheSourceUntilTheEnd() {
+        // Only a host that has never had the old disk could be given its lease without having asked for it.
+        start(b);
+        b.host.virsh("destroy", "mover").mustSucceed();
+        Eventually.await("the disk to be free", LONG, () -> b.statusJson().contains("\"domains\":[]"));
+        start(a);
+        b.host.sh("truncate -s 16M /images/copy.img; chmod 666 /images/copy.img")
+                .mustSucceed();
+        a.host.sh("virsh dumpxml --migratable mover | sed s,/images/mover.img,/images/copy.img, > /images/copy.xml")
+                .mustSucceed();
+        Running migration = migrate(a, PORT_B, "--p2p --copy-storage-all --bandwidth 4 --xml /images/copy.xml");
+        awaitOnItsWay();
+        Mover copy = mover.on("/images/copy.img");
+        for (GuardedHost asked : List.of(a, b)) {
+            assertThat(intruder(asked).mustFail().stderr()).contains("is in use by domain mover on host node-a");
+            assertThat(copy.intruder(asked).mustFail().stderr()).contains("is in use by domain mover on host node-b");
+        }
+        migration.awaitEnd(LONG).mustSucceed();
+        b.awaitLeases("mover", 1, LONG);
+        Eventually.await(
+                "the old disk to be free",
+                LONG,
+                () -> !a.hasQemu("mover") && intruder(a).mustSucceed().ok());
+        assertThat(copy.intruder(b).mustFail().stderr()).contains("is in use by domain mover on host node-b");
     }
 
     // ---- hosts that nobody guards

@@ -55,6 +55,11 @@ final class Mover {
                 .mustSucceed();
     }
 
+    /** The same domain on another file. */
+    Mover on(String path) {
+        return new Mover(name, "--file " + path);
+    }
+
     /** @see GuardedHost#migrate */
     Running migrate(GuardedHost from, int port, String options) {
         return from.migrate(name, port, options);

@@ -206,6 +206,18 @@ class DiskIdentityIT {
     }
 
     @Test
+    void imagesOfOneNameInTwoPoolsAreTwoDisks() {
+        STORAGE.ceph
+                .sh("ceph osd pool create other 4 && rbd pool init other"
+                        + " && ceph auth caps client.libvirt mon 'profile rbd' osd 'profile rbd'"
+                        + " && rbd create --size 4M rbd/three && rbd create --size 4M other/three")
+                .mustSucceed();
+        a.host.createDomain("first", "--xml", rbd("rbd/three", "")).mustSucceed();
+        b.host.createDomain("second", "--xml", rbd("other/three", "")).mustSucceed();
+        assertInUse(a.host.createDomain("intruder", "--xml", rbd("other/three", "")), "second", b);
+    }
+
+    @Test
     void aFileOnCephFsIsOneDiskWhereverAndAsWhateverItIsMounted() {
         a.host.sh(
                         "truncate -s 1M /mnt/cephfs/file.img; mkdir -p /mnt/cephfs/vms; truncate -s 1M /mnt/cephfs/vms/file.img;"

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -31,6 +32,7 @@ class GuardFenceIT {
 
     private final GuardedHost a = HOSTS.a;
     private final GuardedHost b = HOSTS.b;
+    private boolean taken;
 
     @Test
     void eachDomainGetsWhatItsLockFailureSays() {
@@ -148,6 +150,106 @@ class GuardFenceIT {
         assertThat(journal.indexOf("SIGKILL to domain overdue")).isLessThan(journal.indexOf("membership lost"));
         b.awaitReady();
         canBeHad(b, disk);
+    }
+
+    @Test
+    void whatAnAgentHeldIsKeptThoughSomebodyHasDamagedItsRecord() {
+        String disk = HOSTS.disk("noted");
+        start(b, "noted", "", disk);
+        b.awaitLeases("noted", 1, SOON);
+        String owner = b.owner();
+        String qemu = pid(b, "noted");
+        b.host.sh("systemctl kill -s KILL vmguard; for f in /run/vmguard/*.membership; do truncate -s 40 $f; done")
+                .mustSucceed();
+        whileTheOtherHostTries(disk, "VG-117", () -> b.host.journal("vmguard").contains("VG-117"));
+        whileTheOtherHostTries(disk, "the lease", () -> {
+            b.awaitReady();
+            b.awaitLeases("noted", 1, SOON);
+            return true;
+        });
+        assertThat(b.owner()).isEqualTo(owner);
+        assertThat(pid(b, "noted")).isEqualTo(qemu);
+        b.host.virsh("destroy", "noted").mustSucceed();
+        canBeHad(a, disk);
+    }
+
+    @Test
+    void ifNothingIsLeftOfAnAgentsFilesItsDomainsEndBeforeAnybodyHasTheirDisks() {
+        String disk = HOSTS.disk("forgotten");
+        start(b, "forgotten", "", disk);
+        b.awaitLeases("forgotten", 1, SOON);
+        b.host.sh("systemctl kill -s KILL vmguard; rm -f /run/vmguard/*").mustSucceed();
+        whileTheOtherHostTries(disk, "the end of its QEMU", () -> !runs(b, "forgotten"));
+        assertThat(b.host.journal("vmguard")).contains("VG-302").contains("forgotten");
+        b.awaitReady();
+        canBeHad(a, disk);
+    }
+
+    /** Nobody else may have the disk while a QEMU of b has it. */
+    private void whileTheOtherHostTries(String disk, String what, BooleanSupplier condition) {
+        Eventually.await(what, OTHERS.plus(SOON), () -> {
+            boolean over = condition.getAsBoolean();
+            taken |= !over && create(a, "thief", disk).ok();
+            return over || taken;
+        });
+        assertThat(taken).as("the other host has the disk").isFalse();
+    }
+
+    @Test
+    void aLibvirtdThatIsStartedWhenItIsAskedForIsThereForAsLongAsTheAgent() {
+        a.host.sh("mkdir -p /run/systemd/system/libvirtd.service.d; cd /run/systemd/system/libvirtd.service.d; "
+                        + "printf '[Service]\\nEnvironment=\"LIBVIRTD_ARGS=--timeout 5\"\\n' > idle.conf; systemctl daemon-reload; "
+                        + "systemctl restart libvirtd")
+                .mustSucceed();
+        try {
+            // Without domains and without an agent it ends; a connection starts it, and the agent's keeps it.
+            a.host.sh("systemctl stop vmguard").mustSucceed();
+            Eventually.await(
+                    "libvirtd to end", Duration.ofSeconds(60), () -> libvirtd().equals("0"));
+            a.host.sh("systemctl start vmguard").mustSucceed();
+            a.awaitReady();
+            Eventually.await("libvirtd", SOON, () -> !libvirtd().equals("0"));
+            String kept = libvirtd();
+            long idleNanos = System.nanoTime();
+            Eventually.await(
+                    "three times its idle time",
+                    Duration.ofSeconds(30),
+                    () -> since(idleNanos).compareTo(Duration.ofSeconds(15)) > 0);
+            assertThat(libvirtd()).isEqualTo(kept);
+
+            // Somebody stops it: the agent's next connection starts another one, and starts are answered.
+            a.host.sh("systemctl stop libvirtd.service").mustSucceed();
+            String disk = HOSTS.disk("alone");
+            start(a, "alone", "", disk);
+            a.awaitLeases("alone", 1, SOON);
+
+            // And with its sockets closed nobody can start it; nobody needs it either.
+            a.host.sh("systemctl stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd.service")
+                    .mustSucceed();
+            assertThat(libvirtd()).isEqualTo("0");
+            a.leaseDirectory("stall");
+            long stalledNanos = System.nanoTime();
+            Eventually.await("the QEMU of alone to be gone", OTHERS, () -> !runs(a, "alone"));
+            assertThat(since(stalledNanos)).isLessThan(OTHERS);
+            a.leaseDirectory("ok");
+            a.host.sh("systemctl start libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket")
+                    .mustSucceed();
+            a.awaitReady();
+            canBeHad(a, disk);
+        } finally {
+            a.leaseDirectory("ok");
+            a.host.sh(
+                    "rm -f /run/systemd/system/libvirtd.service.d/idle.conf; systemctl daemon-reload; "
+                            + "systemctl start libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket; systemctl restart libvirtd");
+        }
+    }
+
+    /** Its process; 0 if there is none. */
+    private String libvirtd() {
+        return a.host.sh("systemctl show -P MainPID libvirtd")
+                .mustSucceed()
+                .stdout()
+                .strip();
     }
 
     /** A lost lease stays as it was until somebody takes it. */

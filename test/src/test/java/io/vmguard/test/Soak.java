@@ -162,6 +162,7 @@ class Soak {
     private void perform(SoakOperation operation, SoakSite site, SoakDisk disk, Random random) {
         String what = operation + " " + disk;
         site.note(what);
+        disk.operatedNanos = System.nanoTime();
         try {
             operation.perform(site, disk, random);
             site.count(operation.name());
@@ -199,7 +200,7 @@ class Soak {
                 site.troubleBegins(host);
                 trouble.befall(site, host, disks, operating.writeLock());
                 SoakTrouble.awaitRecovery(site.host(host));
-                site.troubleEnds(host);
+                site.troubleEnds(host, trouble.agentAway());
                 site.note(trouble + " of host " + host + " is over");
                 site.count(trouble.name());
             }

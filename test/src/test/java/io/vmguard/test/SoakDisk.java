@@ -15,6 +15,8 @@ final class SoakDisk {
     int lastHost = -1;
 
     long endedNanos;
+    /** When the operation that goes on was begun. */
+    long operatedNanos;
     /** The host on which it ran has lost power: until then others may have to wait for its leases. */
     long outOfReachUntilNanos;
 

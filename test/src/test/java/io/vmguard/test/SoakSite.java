@@ -71,6 +71,7 @@ final class SoakSite implements AutoCloseable {
     private final List<GuardedHost> hosts = new ArrayList<>();
     private final long[] troubledNanos = new long[HOSTS];
     private final boolean[] inTrouble = new boolean[HOSTS];
+    private final long[] agentAwayNanos = new long[HOSTS];
     private final Map<String, Long> counts = new TreeMap<>();
     private final Deque<String> history = new ArrayDeque<>();
     private final long beganNanos = System.nanoTime();
@@ -85,6 +86,7 @@ final class SoakSite implements AutoCloseable {
         long longAgoNanos = beganNanos - Duration.ofHours(1).toNanos();
         for (int i = 0; i < HOSTS; i++) {
             troubledNanos[i] = longAgoNanos;
+            agentAwayNanos[i] = longAgoNanos;
         }
     }
 
@@ -157,13 +159,21 @@ final class SoakSite implements AutoCloseable {
         inTrouble[host] = true;
     }
 
-    synchronized void troubleEnds(int host) {
+    /** @param agentAway its agent ended or stood still */
+    synchronized void troubleEnds(int host, boolean agentAway) {
         inTrouble[host] = false;
+        if (agentAway) {
+            agentAwayNanos[host] = System.nanoTime();
+        }
         troubledNanos[host] = System.nanoTime();
     }
 
     synchronized boolean isTroubled(int host) {
         return inTrouble[host] || System.nanoTime() - troubledNanos[host] < RECOVERED.toNanos();
+    }
+
+    private synchronized boolean wasAgentAwaySince(int host, long nanos) {
+        return inTrouble[host] || agentAwayNanos[host] - nanos > 0;
     }
 
     private boolean isAnyTroubled() {
@@ -238,6 +248,14 @@ final class SoakSite implements AutoCloseable {
         count("refused for now");
         endEverywhere(domain);
         return false;
+    }
+
+    /**
+     * An agent does not know what an earlier one held a lease for if it left while there was none, and the domain has a disk in the same
+     * place: it keeps the lease until the domain ends.
+     */
+    static final class Kept extends Error {
+        private static final long serialVersionUID = 1;
     }
 
     private static void mayBe(boolean expected, Ran ran) {

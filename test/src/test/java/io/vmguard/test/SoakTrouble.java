@@ -63,6 +63,11 @@ enum SoakTrouble {
                         && host.host.virsh("list").ok());
     }
 
+    /** Whether what happens meanwhile happens without an agent. */
+    boolean agentAway() {
+        return this != LIBVIRTD_RESTARTS && this != LIBVIRTD_KILLED;
+    }
+
     static SoakTrouble any(Random random) {
         return values()[random.nextInt(values().length)];
     }

@@ -98,7 +98,7 @@ final class SoakSite implements AutoCloseable {
                         .tcpPort(FIRST_PORT + index)
                         .migrationPorts(migrationPort, migrationPort + MIGRATION_PORTS - 1),
                 leases,
-                "io_timeout: 5s",
+                "io_timeout: 10s",
                 "watchdog_timeout: 10s",
                 "watchdog: none",
                 "hook_timeout: 25s");

@@ -35,7 +35,7 @@ enum SoakTrouble {
     };
 
     /** 8 x io_timeout + watchdog_timeout, the time between two looks, and a boot. */
-    private static final Duration OUT_OF_REACH = Duration.ofSeconds(100);
+    private static final Duration OUT_OF_REACH = Duration.ofSeconds(150);
 
     private static final Duration LIMIT = Duration.ofMinutes(3);
 

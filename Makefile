@@ -5,7 +5,7 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test chaos soak sim deb rpm class-list bench bench-agent fuzz mutation format clean
+.PHONY: help run test chaos soak sim deb rpm class-list bench bench-agent bench-migration fuzz mutation format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
@@ -17,6 +17,7 @@ help:
 	@echo 'make sim     millions of schedules of the lease protocol: SEEDS=1000000 FIRST=1 LIMIT=600 (seconds); SEED=n replays one'
 	@echo 'make bench   the lease engine beside sanlock; start times beside libvirt alone, libvirt-sanlock and virtlockd'
 	@echo 'make bench-agent  the agent with 200 domains and 1,000 disks: memory, CPU, pauses, and how fast all end at a loss; MINUTES=5'
+	@echo 'make bench-migration  how long a guest stands still in a live migration with vmguard and without: PAIRS=12'
 	@echo 'make fuzz    look for bytes that a decoder cannot take, SECONDS=60 for each; TARGET=pattern for some'
 	@echo 'make mutation  break the lease format and its machines in small ways: do the tests notice? (ten minutes)'
 	@echo 'make class-list  look again which classes the archive of classes is made of (after new commands, or a new JDK)'
@@ -88,6 +89,15 @@ bench:
 bench-agent: MINUTES = 5
 bench-agent:
 	@VMGUARD_LOAD_MINUTES=$(MINUTES) test/bench/agent-load.sh
+
+PAIRS = 12
+bench-migration:
+	@test/infra/install-deps.sh
+	$(MAKE) --no-print-directory deb
+	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
+	VMGUARD_TEST_IMAGE=$$(test/infra/build-images.sh); export VMGUARD_TEST_IMAGE; \
+	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
+		-Dit.test=MigrationDowntime -Dmigration.pairs=$(PAIRS)
 
 fuzz:
 	@scripts/fuzz.sh $(or $(SECONDS),60) '$(or $(TARGET),.)'

@@ -360,7 +360,10 @@ final class Arrivals {
     private void onConfirmed(Run run, Incoming incoming, LeaseName resource, ReceiveResult result) {
         incoming.underWay.remove(resource);
         if (isOver(run, incoming)) {
-            return; // declined already, or released as a lease that was held
+            if (result instanceof ReceiveResult.Confirmed) {
+                state.lockspace.release(resource); // it was this host's before it could be declined
+            }
+            return;
         }
         if (result instanceof ReceiveResult.Confirmed confirmed) {
             held(run, incoming, resource, confirmed.lease().lver());

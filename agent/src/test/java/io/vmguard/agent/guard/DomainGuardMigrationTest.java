@@ -163,6 +163,24 @@ class DomainGuardMigrationTest {
         assertThat(bench.lockspace.held()).isEmpty();
     }
 
+    /** Declining it came too late, for it was this host's already; and its source waits for it to be free. */
+    @Test
+    void whatIsConfirmedWhileItsQemuEndsIsGivenBack() {
+        heldByNodeB(DEMO1.uuid().toString());
+        offer();
+        arrive();
+        FakeProcess qemu = bench.launch(DEMO1);
+        bench.transfer.holdBack = true;
+        status("running", "migrated", "migration in", "finish3");
+        bench.pass(Duration.ofMillis(300));
+        qemu.end();
+        bench.settle();
+        assertThat(bench.lockspace.releases()).doesNotContain(DISK, DOMAIN);
+        bench.transfer.confirmLate();
+        bench.settle();
+        assertThat(bench.lockspace.releases()).contains(DISK, DOMAIN);
+    }
+
     @Test
     void whoRunsHereWithoutLeasesIsStoppedBeforeOthersCanTakeThem() {
         heldByNodeB(DEMO1.uuid().toString());

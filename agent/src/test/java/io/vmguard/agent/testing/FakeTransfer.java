@@ -42,6 +42,11 @@ public final class FakeTransfer implements LeaseTransfer {
     /** The other side has given what this one has prepared for. */
     public boolean given;
 
+    /** Set: confirmations are on their way until {@link #confirmLate}. */
+    public boolean holdBack;
+
+    private final Map<LeaseName, CompletableFuture<ReceiveResult>> late = new LinkedHashMap<>();
+
     public FakeTransfer(Owner self) {
         this.self = self;
     }
@@ -81,12 +86,23 @@ public final class FakeTransfer implements LeaseTransfer {
     @Override
     public CompletableFuture<ReceiveResult> confirmReceived(LeaseName resource, Duration patience) {
         steps.add("confirm " + resource);
+        if (holdBack) {
+            return late.computeIfAbsent(resource, name -> new CompletableFuture<>());
+        }
         if (!given) {
             return CompletableFuture.completedFuture(new ReceiveResult.NotYet());
         }
         receiving.remove(resource);
-        return CompletableFuture.completedFuture(
-                new ReceiveResult.Confirmed(new HeldLease(resource, self, 8, LeaseMode.EXCLUSIVE)));
+        return CompletableFuture.completedFuture(confirmed(resource));
+    }
+
+    private ReceiveResult confirmed(LeaseName resource) {
+        return new ReceiveResult.Confirmed(new HeldLease(resource, self, 8, LeaseMode.EXCLUSIVE));
+    }
+
+    /** Those that were held back had succeeded before anything was declined. */
+    public void confirmLate() {
+        late.forEach((resource, answer) -> answer.complete(confirmed(resource)));
     }
 
     @Override

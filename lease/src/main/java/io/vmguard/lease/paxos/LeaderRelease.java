@@ -11,16 +11,11 @@ import java.util.function.Function;
 final class LeaderRelease {
     private final ResourceContext context;
     private final LeaderRecord ours;
-    private final boolean flagged;
 
-    /**
-     * @param ours the leader as we committed it, or as another host committed it for us
-     * @param flagged our block is known to say that we have released it
-     */
-    LeaderRelease(ResourceContext context, LeaderRecord ours, boolean flagged) {
+    /** @param ours the leader as we committed it, or as another host committed it for us */
+    LeaderRelease(ResourceContext context, LeaderRecord ours) {
         this.context = context;
         this.ours = ours;
-        this.flagged = flagged;
     }
 
     <R> Step<R> run(Function<PaxosRelease.Result, Step<R>> then) {
@@ -31,11 +26,7 @@ final class LeaderRelease {
 
     private <R> Step<R> onLeader(LeaderRecord leader, Function<PaxosRelease.Result, Step<R>> then) {
         if (leader.writer().hostId() != context.me().hostId()) {
-            boolean stillOurs = !leader.isFree() && leader.owner().equals(context.me());
-            return then.apply(
-                    flagged || !stillOurs
-                            ? new PaxosRelease.Result.Released() // others go by the flag in our block
-                            : new PaxosRelease.Result.Failed(LeaseFault.IO, "our block could not be written"));
+            return then.apply(new PaxosRelease.Result.Released()); // others go by the flag in our block
         }
         boolean alreadyFree = leader.isFree() && leader.owner().equals(context.me()) && leader.lver() == ours.lver();
         if (alreadyFree) {

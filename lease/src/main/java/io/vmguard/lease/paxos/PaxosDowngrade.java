@@ -46,8 +46,7 @@ public final class PaxosDowngrade {
         HeldRecord shared = new HeldRecord(held.leader(), marked);
         return context.writeBlock(
                 marked,
-                () -> new LeaderRelease(context, held.leader(), true)
-                        .run(result -> then.apply(outcome(result, shared))),
+                () -> new LeaderRelease(context, held.leader()).run(result -> then.apply(outcome(result, shared))),
                 (fault, why) -> then.apply(new Result.Failed(fault, why)));
     }
 

@@ -45,13 +45,21 @@ public final class PaxosRelease {
         boolean shared = held.mode() == LeaseMode.SHARED;
         return context.writeBlock(
                 held.block().asReleased(),
-                () -> shared ? then.apply(new Result.Released()) : freeLeader(true, then),
+                () -> shared ? then.apply(new Result.Released()) : freeLeader(then),
                 (fault, why) -> shared || fault == LeaseFault.NO_MEMBERSHIP
                         ? then.apply(new Result.Failed(fault, why))
-                        : freeLeader(false, then)); // the flag helps others sooner; the leader is what counts
+                        : freeLeader(result -> then.apply(unflagged(result, fault, why))));
     }
 
-    private <R> Step<R> freeLeader(boolean flagged, Function<Result, Step<R>> then) {
-        return new LeaderRelease(context, held.leader(), flagged).run(then);
+    /**
+     * The leader is free as soon as it can be, but only the flag makes the release last: whoever carries our ballot on may still commit us
+     * into the leader, and we would own what nobody uses.
+     */
+    private static Result unflagged(Result result, LeaseFault fault, String why) {
+        return result instanceof Result.Released ? new Result.Failed(fault, why) : result;
+    }
+
+    private <R> Step<R> freeLeader(Function<Result, Step<R>> then) {
+        return new LeaderRelease(context, held.leader()).run(then);
     }
 }

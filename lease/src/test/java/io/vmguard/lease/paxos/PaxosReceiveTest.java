@@ -287,7 +287,7 @@ class PaxosReceiveTest {
         bench.disk.failing(4); // look, look, delta lease; then a look of its own
         failed(decline(), 4);
         bench.disk.fresh().failing(5); // the flag
-        assertThat(decline()).isEqualTo(new Result.Failed(LeaseFault.IO, "our block could not be written"));
+        assertThat(decline()).isEqualTo(new Result.Failed(LeaseFault.IO, "I/O 5 fails"));
         bench.disk.fresh();
         notOurs(decline());
         assertThat(bench.block(2).released()).isTrue();

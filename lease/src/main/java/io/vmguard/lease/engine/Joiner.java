@@ -9,6 +9,7 @@ import io.vmguard.lease.delta.DeltaJoin;
 import io.vmguard.lease.device.LeaseFile;
 import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.device.linux.IoJournal;
+import io.vmguard.lease.device.linux.ProcessLife;
 import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.ondisk.LeaderRecord;
@@ -204,11 +205,35 @@ final class Joiner {
 
     /** The membership that this boot had last, if it was not given up. There may be older ones, whose users are gone. */
     private Optional<LeaderRecord> latestOfThisBoot(LockspaceLook look) {
+        long initStartedNanos = initStartedNanos();
+        long suspendedNanos = clock.bootNanos() - clock.monotonicNanos();
         return LongStream.rangeClosed(1, look.layout().maxHosts())
                 .mapToObj(id -> JoinPlan.record(look.area(), look.layout(), settings.lockspace(), id))
                 .flatMap(Optional::stream)
                 .filter(record -> !record.isFree() && settings.identity().isOfThisBoot(record.resourceName()))
+                .filter(record -> !isBefore(record.timestamp(), suspendedNanos, initStartedNanos))
                 .max(Comparator.comparingLong(LeaderRecord::timestamp));
+    }
+
+    /** Boot clock; the beginning of time if it cannot be told. */
+    private static long initStartedNanos() {
+        try {
+            return ProcessLife.startedBootNanos(1);
+        } catch (IOException | RuntimeException e) {
+            return Long.MIN_VALUE;
+        }
+    }
+
+    /**
+     * Whether a renewal was before the start of the first process here, with which every process before it has ended. On a machine that
+     * never is within one boot; but a container that is started again is still in the boot of its machine, with nothing of its own left.
+     *
+     * @param timestampSeconds of the monotonic clock
+     * @param suspendedNanos how much the boot clock is ahead of it by now, which is at least what it was ahead then
+     * @param initStartedNanos boot clock
+     */
+    static boolean isBefore(long timestampSeconds, long suspendedNanos, long initStartedNanos) {
+        return Duration.ofSeconds(timestampSeconds + 1).toNanos() + suspendedNanos < initStartedNanos;
     }
 
     /**

@@ -157,6 +157,11 @@ public final class DeltaJoin {
         if (outcome instanceof IoOutcome.Failed failed) {
             return failed(failed.fault(), failed.why());
         }
+        if (clock.bootNanos() - claimStartedNanos > timeouts.ioTimeout().toNanos()) {
+            // Held up between the look and the write: the id may have been somebody's by then, whom the claim has
+            // hidden.
+            return failed(LeaseFault.TIMED_OUT, "claiming host id " + hostId + " took too long to be safe");
+        }
         return new Step.Pause<>(settle, () -> read(record -> onReadBack(written, record)));
     }
 

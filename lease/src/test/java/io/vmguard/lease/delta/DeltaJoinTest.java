@@ -152,6 +152,20 @@ class DeltaJoinTest {
         assertThat(join(Entry.FREE_ONLY)).isInstanceOf(Result.Joined.class);
     }
 
+    /** As when the machine stands still before the write is issued: somebody may have joined under the id meanwhile. */
+    @Test
+    void aClaimThatLandsTooLateIsNone() {
+        bench.disk.before(2, () -> bench.clock.pass(Duration.ofSeconds(10).plusNanos(1)));
+        failed(join(Entry.FREE_ONLY), LeaseFault.TIMED_OUT);
+        assertThat(bench.disk.writes()).hasSize(1);
+    }
+
+    @Test
+    void aClaimThatLandsRightAtTheLimitCounts() {
+        bench.disk.before(2, () -> bench.clock.pass(Duration.ofSeconds(10)));
+        assertThat(join(Entry.FREE_ONLY)).isInstanceOf(Result.Joined.class);
+    }
+
     @ParameterizedTest
     @CsvSource({"1, 0", "2, 0", "3, 1", "4, 1"})
     void storageThatFailsFailsTheJoin(int io, int writes) {

@@ -32,6 +32,7 @@ import java.time.Duration;
  *   host A reads: free
  *                               host B reads: free, claims, waits, reads back: owned
  *   host A (paused) would claim here and destroy B's record: it sees that its read is too old, and does not
+ *   host A (paused a moment later) has destroyed it: it sees that its claim took too long, and does not count it
  * </pre>
  */
 public final class DeltaJoin {

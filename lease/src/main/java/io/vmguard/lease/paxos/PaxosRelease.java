@@ -15,7 +15,7 @@ import java.util.function.Function;
  * </pre>
  *
  * In this order, because a host that finds the leader committed for us by somebody else goes by the flag alone. If somebody else
- * wrote the leader it is left as it is.
+ * wrote the leader it is left as it is. If the flag cannot be written the leader is freed all the same, and the release is not done.
  */
 public final class PaxosRelease {
     /** How a release ended. */
@@ -25,7 +25,7 @@ public final class PaxosRelease {
         /** The leader is not the one we committed. */
         record NotOurs(LeaseFault fault, String why) implements Result {}
 
-        /** Not known; release again. */
+        /** Not known, or done but for the flag; release again. */
         record Failed(LeaseFault fault, String why) implements Result {}
     }
 

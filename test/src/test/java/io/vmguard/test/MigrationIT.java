@@ -236,7 +236,13 @@ class MigrationIT {
         for (GuardedHost asked : List.of(a, b)) {
             awaitRefusalFor(b, asked);
         }
-        migrate(a, PORT_B, "--p2p --postcopy --postcopy-resume").awaitEnd(LONG).mustSucceed();
+        // Its receiving side refuses until it has noticed that the stream is broken.
+        Eventually.await(
+                "the migration to be resumed",
+                LONG,
+                () -> migrate(a, PORT_B, "--p2p --postcopy --postcopy-resume")
+                        .awaitEnd(LONG)
+                        .ok());
         assertOwner(b, a);
     }
 

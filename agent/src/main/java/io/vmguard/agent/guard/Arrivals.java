@@ -8,6 +8,7 @@ import io.vmguard.agent.migration.TargetSide.Leases;
 import io.vmguard.agent.migration.TargetSide.Qemu;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.HostStatus;
+import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseTransfer;
@@ -41,6 +42,12 @@ final class Arrivals {
 
     /** The other host's agent sees the migration in libvirt's status file, and offers the leases then. */
     private static final long OFFER_NANOS = Duration.ofSeconds(5).toNanos();
+
+    /**
+     * An agent that has just begun to look has seen its peers once each, and cannot tell whether they live. It may take two of a peer's
+     * renewals until it can; libvirt's hook waits for 35 s.
+     */
+    private static final long SEEN_ALIVE_NANOS = Duration.ofSeconds(25).toNanos();
 
     private static final long TRY_AGAIN_NANOS = Duration.ofMillis(100).toNanos();
     private static final Duration CONFIRM_PATIENCE = Duration.ofSeconds(1);
@@ -109,14 +116,15 @@ final class Arrivals {
         }
         Incoming incoming = new Incoming(channel, givers.iterator().next(), OptionalLong.empty());
         run.incoming = incoming;
-        awaitOffer(run, incoming, state.clock.bootNanos() + OFFER_NANOS);
+        long patienceNanos = isAlive(incoming.giver) ? OFFER_NANOS : SEEN_ALIVE_NANOS;
+        awaitOffer(run, incoming, state.clock.bootNanos() + patienceNanos);
         return true;
     }
 
     private boolean isFor(Run run, AcquireResult.HeldBy held) {
         boolean here = state.lockspace.view().owner().map(held.owner()::equals).orElse(true);
         return !here
-                && held.status() == HostStatus.LIVE
+                && (held.status() == HostStatus.LIVE || held.status() == HostStatus.UNKNOWN)
                 && held.note().flatMap(GuardState::uuid).map(run.uuid::equals).orElse(false);
     }
 
@@ -132,9 +140,14 @@ final class Arrivals {
         Optional<TransferWord> offer = result instanceof TransferResult.Seen seen
                 ? seen.offer().filter(word -> word.from().equals(incoming.giver))
                 : Optional.empty();
-        if (offer.isEmpty()) {
+        // Whoever is not seen alive may have been silent for long, and others may be about to take what it holds.
+        boolean alive = isAlive(incoming.giver);
+        if (offer.isEmpty() || !alive) {
             if (state.clock.bootNanos() >= untilNanos) {
-                refuse(run, new StartAnswer.Refused(Sentences.notOffered(run.name)));
+                refuse(
+                        run,
+                        new StartAnswer.Refused(
+                                alive ? Sentences.notOffered(run.name) : Sentences.giverNotSeenAlive(run.name)));
                 return;
             }
             incoming.nextTryNanos = state.clock.bootNanos() + TRY_AGAIN_NANOS;
@@ -335,11 +348,20 @@ final class Arrivals {
     }
 
     private boolean isSilent(Owner giver) {
-        return state.lockspace.view().hosts().stream()
-                .filter(host -> host.owner().equals(giver))
-                .findFirst()
-                .map(host -> host.status() == HostStatus.FAIL || host.status() == HostStatus.DEAD)
+        return status(giver)
+                .map(status -> status == HostStatus.FAIL || status == HostStatus.DEAD)
                 .orElse(true);
+    }
+
+    private boolean isAlive(Owner giver) {
+        return status(giver).filter(HostStatus.LIVE::equals).isPresent();
+    }
+
+    private Optional<HostStatus> status(Owner host) {
+        return state.lockspace.view().hosts().stream()
+                .filter(seen -> seen.owner().equals(host))
+                .findFirst()
+                .map(HostView::status);
     }
 
     private void confirm(Run run, Incoming incoming, long nowNanos) {

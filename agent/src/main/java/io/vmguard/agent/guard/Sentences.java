@@ -57,6 +57,11 @@ final class Sentences {
         if (held.status() == HostStatus.LIVE) {
             return "alive, renewed " + seconds(held.silentFor()) + " ago; free when it lets go";
         }
+        if (held.status() == HostStatus.UNKNOWN && held.freeIn().isPresent()) {
+            return "seen " + seconds(held.silentFor())
+                    + " ago for the first time, not seen to renew yet; if it does not, its" + " lease can be taken in "
+                    + seconds(held.freeIn()) + ": try again then";
+        }
         if (held.freeIn().isPresent()) {
             return "silent for " + seconds(held.silentFor()) + "; if it stays silent its lease can be taken in "
                     + seconds(held.freeIn()) + ": try again then";
@@ -103,6 +108,12 @@ final class Sentences {
         return "vmguard: " + OneLine.of(domain)
                 + ": the host that it comes from holds its leases and does not offer them: its agent does not run,"
                 + " does not see the migration, or is older than this one." + NOT_STARTED;
+    }
+
+    static String giverNotSeenAlive(String domain) {
+        return "vmguard: " + OneLine.of(domain)
+                + ": the host that it comes from holds its leases and has not been seen to renew since this agent began to"
+                + " look. If it is alive, migrate again in a minute." + NOT_STARTED;
     }
 
     static String noMigration(String domain) {

@@ -82,6 +82,30 @@ class DomainGuardMigrationTest {
     }
 
     @Test
+    void aGiverThatHasBeenSeenOnlyOnceIsWaitedForUntilItIsSeenAlive() {
+        bench.lockspace.sees(nodeB(HostStatus.UNKNOWN));
+        heldByNodeB(bench, DEMO1.uuid().toString(), HostStatus.UNKNOWN);
+        offer();
+        CompletableFuture<StartAnswer> early = arrive();
+        bench.pass(Duration.ofSeconds(20));
+        assertThat(early).as("a giver that may be dead is not counted on").isNotDone();
+        assertThat(bench.transfer.steps()).isEmpty();
+        bench.lockspace.sees(nodeB(HostStatus.LIVE));
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(early).isCompletedWithValue(new StartAnswer.Granted(""));
+
+        GuardBench other = GuardBench.enforcing();
+        other.lockspace.sees(nodeB(HostStatus.UNKNOWN));
+        heldByNodeB(other, DEMO1.uuid().toString(), HostStatus.UNKNOWN);
+        other.transfer.giver = new TransferWord(NODE_B, ATTEMPT, 7, State.OFFERED);
+        CompletableFuture<StartAnswer> never = arrive(other);
+        other.pass(Duration.ofSeconds(26));
+        assertThat(never)
+                .isCompletedWithValueMatching(answer -> answer.message().contains("has not been seen to renew"));
+        assertThat(other.lockspace.held()).isEmpty();
+    }
+
+    @Test
     void anIncomingStartIsNotRefusedForALeaseThatAnotherStartHoldsOnlyUntilItIsRefused() {
         heldByNodeB(DEMO1.uuid().toString());
         offer();
@@ -388,7 +412,10 @@ class DomainGuardMigrationTest {
         TestDomain plugged = TestDomain.of("demo1", "/images/one.qcow2", "shared:/images/base", "/images/plugged");
         LeaseName ahead = plugged.resources().get(2);
         bench.lockspace.answer(
-                ahead, heldBy(forThisDomain ? DEMO1.uuid().toString() : "00000000-0000-0000-0000-0000000000bb"));
+                ahead,
+                heldBy(
+                        forThisDomain ? DEMO1.uuid().toString() : "00000000-0000-0000-0000-0000000000bb",
+                        HostStatus.LIVE));
         bench.guard.status(new DomainStatus("running", "booted", 1, "migration out", "perform3", plugged.spec()));
         bench.pass(Duration.ofMillis(200));
         assertThat(bench.hypervisor.destroys()).hasSize(forThisDomain ? 0 : 1);
@@ -460,15 +487,19 @@ class DomainGuardMigrationTest {
     }
 
     private static void heldByNodeB(GuardBench at, String uuid) {
-        at.transfer.owner = NODE_B;
-        Stream.of(DISK, DOMAIN).forEach(resource -> at.lockspace.answer(resource, heldBy(uuid)));
+        heldByNodeB(at, uuid, HostStatus.LIVE);
     }
 
-    private static AcquireResult heldBy(String uuid) {
+    private static void heldByNodeB(GuardBench at, String uuid, HostStatus status) {
+        at.transfer.owner = NODE_B;
+        Stream.of(DISK, DOMAIN).forEach(resource -> at.lockspace.answer(resource, heldBy(uuid, status)));
+    }
+
+    private static AcquireResult heldBy(String uuid, HostStatus status) {
         return new AcquireResult.HeldBy(
                 NODE_B,
                 "33333333-44444444.node-b",
-                HostStatus.LIVE,
+                status,
                 Optional.of(Duration.ofSeconds(3)),
                 Optional.empty(),
                 Optional.of(new LeaseNote("demo1", uuid, "vda", "node-b", 1_767_000_000L)),

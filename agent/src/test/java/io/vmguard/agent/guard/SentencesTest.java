@@ -53,7 +53,9 @@ class SentencesTest {
     @Test
     void holderThatWasNeverSeenAliveComesWithTheTimeLeft() {
         assertThat(Sentences.heldBy(LABEL, held(HostStatus.UNKNOWN, 4_000, 137, NOTE), NOBODY))
-                .contains("(silent for 4 s; if it stays silent its lease can be taken in 137 s: try again then)");
+                .contains(
+                        "(seen 4 s ago for the first time, not seen to renew yet; if it does not, its lease can be taken in"
+                                + " 137 s: try again then)");
     }
 
     @Test

@@ -5,7 +5,7 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test chaos soak sim deb rpm class-list bench bench-agent bench-migration fuzz mutation format clean
+.PHONY: help run test chaos soak race sim deb rpm class-list bench bench-agent bench-migration fuzz mutation format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
@@ -14,6 +14,7 @@ help:
 	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
 	@echo 'make chaos   each fault of a host alone and in pairs, and who could write when; HOSTS=2 pairs of hosts at a time (180 rows, two hours on two quiet cores)'
 	@echo 'make soak    random operations on 20 domains over three hosts whose agents are killed and restarted meanwhile: MINUTES=10'
+	@echo 'make race    four starts for one disk at the same moment on two hosts, over and over: exactly one may win; ROUNDS=1000 (half an hour)'
 	@echo 'make sim     millions of schedules of the lease protocol: SEEDS=1000000 FIRST=1 LIMIT=600 (seconds); SEED=n replays one'
 	@echo 'make bench   the lease engine beside sanlock; start times beside libvirt alone, libvirt-sanlock and virtlockd'
 	@echo 'make bench-agent  the agent with 200 domains and 1,000 disks: memory, CPU, pauses, and how fast all end at a loss; MINUTES=5'
@@ -72,6 +73,15 @@ soak:
 	VMGUARD_TEST_IMAGE=$$(test/infra/build-images.sh); export VMGUARD_TEST_IMAGE; \
 	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
 		-Dit.test=Soak -Dsoak.minutes=$(MINUTES)
+
+ROUNDS = 1000
+race:
+	@test/infra/install-deps.sh
+	$(MAKE) --no-print-directory deb
+	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
+	VMGUARD_TEST_IMAGE=$$(test/infra/build-images.sh); export VMGUARD_TEST_IMAGE; \
+	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
+		-Dit.test='GuardedDomainsIT#ofFourStarts*' -Drace.rounds=$(ROUNDS)
 
 SEEDS = 1000000
 FIRST = 1

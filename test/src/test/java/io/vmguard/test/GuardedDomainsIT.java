@@ -24,6 +24,9 @@ class GuardedDomainsIT {
     @RegisterExtension
     static final TwoHosts HOSTS = new TwoHosts("io_timeout: 1s", "hook_timeout: 5s");
 
+    /** Of the race: more with {@code make race}. */
+    private static final int ROUNDS = Integer.getInteger("race.rounds", 25);
+
     private final GuardedHost a = HOSTS.a;
     private final GuardedHost b = HOSTS.b;
 
@@ -184,7 +187,8 @@ class GuardedDomainsIT {
         define(a, "green", disk);
         define(b, "blue", disk);
         define(b, "white", disk);
-        for (int round = 1; round <= 25; round++) {
+        long begunNanos = System.nanoTime();
+        for (int round = 1; round <= ROUNDS; round++) {
             // Time enough for both hosts to have their shells at the starting line.
             String signal = Long.toString(System.currentTimeMillis() + 250);
             Running onA = race(a, signal, "red", "green");
@@ -206,6 +210,11 @@ class GuardedDomainsIT {
             assertThat(host.host.runningDomains()).containsExactly(winner);
             host.host.virsh("destroy", winner).mustSucceed();
             Eventually.await("the lease of round " + round + " to be free", TwoHosts.AT_ONCE, HOSTS::allFree);
+            if (round % 50 == 0) {
+                System.out.printf(
+                        "race: %d rounds of four starts on two hosts, one winner in each, %d s%n",
+                        round, Duration.ofNanos(System.nanoTime() - begunNanos).toSeconds());
+            }
         }
     }
 
@@ -219,7 +228,7 @@ class GuardedDomainsIT {
         return host.host.spawn("sh", "-c", script.append("wait").toString());
     }
 
-    private static void define(GuardedHost host, String domain, String... disks) {
+    static void define(GuardedHost host, String domain, String... disks) {
         host.host
                 .run(Stream.concat(
                                 Stream.of(

@@ -97,7 +97,8 @@ public final class ActiveDomains {
             Derived last = earlier.get(domain.uuid());
             Derived now =
                     last != null && stillHolds(last, domain) ? last : new Derived(derived(domain), clock.bootNanos());
-            if (now.domain().derivation().refusals().isEmpty()) {
+            if (now.domain().derivation().refusals().isEmpty()
+                    && now.domain().disks().seen()) {
                 known.put(domain.uuid(), now);
             }
             all.add(now.domain());

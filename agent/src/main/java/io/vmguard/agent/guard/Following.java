@@ -65,6 +65,8 @@ final class Following {
     final Map<String, Set<FileKey>> files = new HashMap<>();
     /** Disks of which no look at open files can prove that they are closed. */
     final Set<String> unprovable = new HashSet<>();
+    /** Disks some of whose files could not be looked at, once at least. */
+    final Set<String> unseen = new HashSet<>();
     /** Targets that it had when it was last looked at. */
     final Set<String> targets = new HashSet<>();
     /** Its disks are known: what is seen besides from now on has come to the running domain. */
@@ -75,8 +77,8 @@ final class Following {
     final Map<LeaseName, Long> leaving = new LinkedHashMap<>();
     /** The same, but they are kept until the domain ends. */
     final Set<LeaseName> kept = new HashSet<>();
-    /** Leases that an earlier agent took, and of which this one has not seen what for. */
-    final Set<LeaseName> inherited = new HashSet<>();
+    /** Leases that an earlier agent took, and that nobody has shown in use yet. */
+    final Set<LeaseName> unshown = new HashSet<>();
 
     /** Leases of disks that are about to be plugged in, and until when on the boot clock; a moment without end while that is not decided. */
     final Map<LeaseName, Long> expected = new HashMap<>();

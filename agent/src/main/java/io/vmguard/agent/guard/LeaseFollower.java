@@ -15,6 +15,7 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.LeaseUse;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,6 +23,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -46,6 +48,9 @@ final class LeaseFollower {
     private final LeaseClaims claims;
     private final Consumer<Run> changed;
     private final Leaving leaving;
+    /** What status files show of domains that have no run yet, as when an agent begins: they are told once, and not again unless they change. */
+    private final Map<UUID, DomainSpec> unclaimed = new HashMap<>();
+
     private final DeviceConflicts conflicts;
 
     /** @param changed called when a lease is not waited for any more */
@@ -67,8 +72,15 @@ final class LeaseFollower {
 
     /** A status file shows this live domain. Its leases are derived elsewhere, one look at a time for each run. */
     void status(DomainSpec domain) {
-        Run run = domain.uuid() == null ? null : state.runs.get(domain.uuid());
-        if (run != null) {
+        UUID uuid = domain.uuid();
+        if (uuid == null) {
+            return;
+        }
+        unclaimed.remove(uuid);
+        Run run = state.runs.get(uuid);
+        if (run == null) {
+            unclaimed.put(uuid, domain);
+        } else {
             run.following.status = domain;
             run.following.shown = domain;
             lookIntoStatus(run);
@@ -118,6 +130,7 @@ final class LeaseFollower {
 
     /** The status file of that name has gone. */
     void noStatus(String name) {
+        unclaimed.values().removeIf(domain -> domain.name().equals(name));
         for (Run run : state.runs.values()) {
             LiveDomain live = run.following.latest.get(Source.STATUS);
             if (live != null && live.name().equals(name)) {
@@ -131,6 +144,12 @@ final class LeaseFollower {
     void observe(Run run, Source source, LiveDomain live) {
         Following following = run.following;
         following.latest.put(source, live);
+        DomainSpec told = unclaimed.remove(run.uuid);
+        if (told != null && following.shown == null) {
+            following.status = told;
+            following.shown = told;
+            lookIntoStatus(run);
+        }
         remember(following, live);
         for (DiskLease lease : live.derivation().leases()) {
             LeaseName resource = new LeaseName(lease.resource());
@@ -140,7 +159,7 @@ final class LeaseFollower {
             following.leaving.remove(resource);
             following.kept.remove(resource);
             following.expected.remove(resource);
-            following.inherited.remove(resource);
+            following.unshown.remove(resource);
         }
         Map<LeaseName, DiskLease> called = called(following);
         called.forEach((resource, lease) -> follow(run, resource, lease)); // with the targets that it had before
@@ -159,6 +178,9 @@ final class LeaseFollower {
             following.files.computeIfAbsent(target, t -> new HashSet<>()).addAll(disk.files());
             if (!disk.provable()) {
                 following.unprovable.add(target);
+            }
+            if (!disk.seen()) {
+                following.unseen.add(target);
             }
         });
     }
@@ -272,6 +294,9 @@ final class LeaseFollower {
             following.files.computeIfAbsent(target, t -> new HashSet<>()).addAll(disk.files());
             if (!disk.provable()) {
                 following.unprovable.add(target);
+            }
+            if (!disk.seen()) {
+                following.unseen.add(target);
             }
         });
     }

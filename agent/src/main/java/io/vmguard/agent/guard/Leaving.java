@@ -26,11 +26,12 @@ import org.apache.logging.log4j.Logger;
  *
  * <p>A lease goes only when libvirt's list, begun after the last sight of the image, is without it, no status file shows it, and QEMU has
  * none of the files open any more that its disk was ever seen on. Of a disk reached over the network there is no such proof, and the XML
- * must be without it for a while; a disk whose files cannot be known keeps its leases until the domain ends.
+ * must be without it for a while; a disk of a kind that is neither keeps its leases until the domain ends.
  *
- * <p>Of a disk that has left while no agent ran nobody knows the files. So QEMU must have nothing open at all but what belongs to the
- * disks that it has, and the XML must be without the disk for a while as well. If the domain has a disk in the same place, an earlier
- * agent may have called that very disk by another name: kept.
+ * <p>Of a disk that has left while no agent ran nobody knows the files, nor all of one whose storage once did not answer. So QEMU must have
+ * nothing open at all but what belongs to the disks that it has, and the XML must be without the disk for a while as well; if it is not so
+ * soon, the lease is kept until the domain ends. If the domain has a disk in the same place as one that an earlier agent knew, that one may
+ * have called this very disk by another name: kept.
  */
 final class Leaving {
     private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
@@ -39,8 +40,8 @@ final class Leaving {
     /** libvirt takes an image out of the XML a moment before it tells QEMU to close it. */
     private static final long NETWORK_NANOS = Duration.ofSeconds(2).toNanos();
 
-    /** What left before this agent began is closed by then, if at all. */
-    private static final long INHERITED_NANOS = Duration.ofSeconds(10).toNanos();
+    /** What left is closed by then, if it can be proved at all. */
+    private static final long ACCOUNT_NANOS = Duration.ofSeconds(10).toNanos();
 
     private static final long LOOK_AGAIN_NANOS = Duration.ofSeconds(1).toNanos();
 
@@ -84,7 +85,7 @@ final class Leaving {
             Need need = following.needs.get(resource);
             if (need == null) {
                 if (complete) {
-                    considerInherited(run, resource, listed);
+                    considerUnshown(run, resource, listed);
                 }
             } else if (!complete) {
                 // What is refused may be what seems to be gone, and may only have been slow to be told.
@@ -93,17 +94,18 @@ final class Leaving {
                 state.listWanted = true; // the list is older than what showed it last
             } else if (provable(following, need)) {
                 leaves(following, resource, listed);
-            } else {
-                keep(run, resource);
+            } else if (listed.begunNanos() - need.seenNanos() >= NETWORK_NANOS) {
+                keep(run, resource); // not what libvirt shows only in another place a moment later: the overlay of a
+                // snapshot
             }
         }
     }
 
-    /** An earlier agent took it, and this one has not seen what for. */
-    private void considerInherited(Run run, LeaseName resource, LiveDomain listed) {
+    /** An earlier agent took it, and it was gone before this one has seen what for. */
+    private void considerUnshown(Run run, LeaseName resource, LiveDomain listed) {
         Following following = run.following;
-        boolean shown = following.latest.containsKey(Source.STATUS);
-        if (!shown || !following.inherited.contains(resource) || !run.holds(resource) || run.isMigrating()) {
+        boolean bothLooked = following.latest.containsKey(Source.STATUS);
+        if (!bothLooked || !following.unshown.contains(resource) || !run.holds(resource) || run.isMigrating()) {
             return;
         }
         Matcher disk = DISK.matcher(
@@ -130,8 +132,9 @@ final class Leaving {
     }
 
     private static boolean provable(Following following, Need need) {
-        boolean disk = following.files.containsKey(need.target());
-        return disk && !following.unprovable.contains(need.target());
+        String target = need.target();
+        boolean disk = following.files.containsKey(target) || following.unseen.contains(target);
+        return disk && !following.unprovable.contains(target);
     }
 
     /** Looks whether QEMU has closed what its domain does not use any more, if it is time to. */
@@ -171,11 +174,11 @@ final class Leaving {
             boolean busy = run.pending.containsKey(resource)
                     || following.converting.contains(resource)
                     || run.isElsewhere(resource);
-            boolean inherited = following.inherited.contains(resource);
-            if (!busy && isClosed(following, need, sinceNanos, inherited, open.get())) {
+            boolean byAccount = following.unshown.contains(resource) || following.unseen.contains(need.target());
+            if (!busy && isClosed(following, need, sinceNanos, byAccount, open.get())) {
                 letGo(run, resource);
                 any = true;
-            } else if (inherited && state.clock.bootNanos() - sinceNanos > INHERITED_NANOS) {
+            } else if (byAccount && state.clock.bootNanos() - sinceNanos > ACCOUNT_NANOS) {
                 following.leaving.remove(resource);
                 keep(run, resource);
             }
@@ -186,13 +189,20 @@ final class Leaving {
         }
     }
 
-    private boolean isClosed(Following following, Need need, long sinceNanos, boolean inherited, OpenFiles open) {
+    private boolean isClosed(Following following, Need need, long sinceNanos, boolean byAccount, OpenFiles open) {
         Set<FileKey> departed = departed(following, need.target());
-        if (!Collections.disjoint(departed, open.all()) || (inherited && !isAllAccountedFor(following, open))) {
+        if (!Collections.disjoint(departed, open.all())) {
+            return false;
+        }
+        if (byAccount && !isAllAccountedFor(following, open)) {
+            if (!following.latest.values().stream()
+                    .allMatch(live -> live.disks().seen())) {
+                following.lookAgainNanos = state.clock.bootNanos() + LOOK_AGAIN_NANOS;
+            }
             return false;
         }
         LiveDomain listed = Objects.requireNonNull(following.latest.get(Source.LIBVIRT));
-        if ((departed.isEmpty() || inherited) && listed.begunNanos() - sinceNanos < NETWORK_NANOS) {
+        if ((departed.isEmpty() || byAccount) && listed.begunNanos() - sinceNanos < NETWORK_NANOS) {
             state.listWanted = true;
             return false;
         }
@@ -220,7 +230,7 @@ final class Leaving {
         Following following = run.following;
         following.leaving.remove(resource);
         following.needs.remove(resource);
-        following.inherited.remove(resource);
+        following.unshown.remove(resource);
         following.convertAgainNanos.remove(resource);
         following.arrivals.remove(resource);
         following.refusedModes.remove(resource);

@@ -40,10 +40,10 @@ record LiveDisks(Map<String, Disk> byTarget, Set<FileKey> others) {
 
     /**
      * @param files of the images of its chain that are files or block devices
-     * @param provable whether these are all images of it that a process opens: nothing is missing, and the rest is reached over the
-     *     network
+     * @param provable whether all images of it are files, devices, or reached over the network
+     * @param seen whether all that are files or devices are among {@code files}: each could be looked at
      */
-    record Disk(DiskSpec spec, Set<FileKey> files, boolean provable) {
+    record Disk(DiskSpec spec, Set<FileKey> files, boolean provable, boolean seen) {
         boolean isFloppy() {
             return spec.device().equals("floppy");
         }
@@ -73,16 +73,17 @@ record LiveDisks(Map<String, Disk> byTarget, Set<FileKey> others) {
         for (DiskSpec disk : domain.disks()) {
             List<Optional<String>> paths = Objects.requireNonNull(pathsOf.get(disk.target()));
             Set<FileKey> files = new HashSet<>();
-            boolean provable = true;
+            boolean seen = true;
             for (Optional<String> path : paths) {
                 FileKey key = path.map(keys::get).orElse(null);
-                if (key == null) {
-                    provable = false;
-                } else {
+                if (key != null) {
                     files.add(key);
+                } else if (path.isPresent()) {
+                    seen = false;
                 }
             }
-            disks.put(disk.target(), new Disk(disk, Set.copyOf(files), provable));
+            boolean provable = paths.stream().allMatch(Optional::isPresent);
+            disks.put(disk.target(), new Disk(disk, Set.copyOf(files), provable, seen));
         }
         return new LiveDisks(
                 disks,
@@ -118,6 +119,11 @@ record LiveDisks(Map<String, Disk> byTarget, Set<FileKey> others) {
                             unknown -> List.of(Optional.empty()));
         }
         return List.of(Optional.empty());
+    }
+
+    /** Whether all files of all disks could be looked at. */
+    boolean seen() {
+        return byTarget.values().stream().allMatch(Disk::seen);
     }
 
     /** All files of all disks, and of the rest. */

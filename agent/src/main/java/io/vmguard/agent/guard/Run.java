@@ -204,7 +204,7 @@ final class Run {
     void claim(LeaseName resource, LeaseMode mode, LeaseNote note) {
         carriedOver = true;
         if (!following.needs.containsKey(resource)) {
-            following.inherited.add(resource);
+            following.unshown.add(resource);
         }
         wanted.merge(
                 resource,

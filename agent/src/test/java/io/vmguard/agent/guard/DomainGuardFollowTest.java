@@ -101,19 +101,35 @@ class DomainGuardFollowTest {
         assertThat(bench.lockspace.held()).doesNotContain(lease("/i/b"));
     }
 
-    @Test
-    void aDiskWhoseFileWasNeverSeenKeepsItsLeaseUntilTheDomainEnds() {
+    /** A domain one of whose disks has gone, the files of which could never be looked at. */
+    private GuardBench withoutOneThatWasNeverSeen(String... openNow) {
         GuardBench bench = GuardBench.enforcing();
         bench.images.silent(true);
-        FakeProcess qemu = bench.run(DEMO);
+        bench.run(DEMO);
         live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
         bench.images.silent(false);
+        bench.images.open(PID, openNow);
         live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/b"));
+        return bench;
+    }
+
+    @Test
+    void aDiskWhoseFileWasNeverSeenKeepsItsLeaseUntilTheDomainEndsIfAnythingUnknownIsOpen() {
+        GuardBench bench = withoutOneThatWasNeverSeen("/i/a", "/i/b");
         bench.pass(Duration.ofMinutes(2));
         assertThat(bench.lockspace.held()).contains(lease("/i/b"));
-        qemu.end();
+        bench.processes.end(DEMO.uuid());
         bench.settle();
         assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void aDiskWhoseFileWasNeverSeenIsGivenBackWhenNothingIsOpenButWhatTheDomainHas() {
+        GuardBench bench = withoutOneThatWasNeverSeen("/i/a");
+        bench.pass(Duration.ofSeconds(3));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
     }
 
     @Test
@@ -209,6 +225,18 @@ class DomainGuardFollowTest {
         bench.pass(Duration.ofSeconds(1));
         assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
         assertThat(bench.view(DEMO).orElseThrow().leases()).hasSize(1);
+    }
+
+    @Test
+    void aStatusFileThatWasReadBeforeTheDomainWasKnownCounts() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        live.disks(disk("vda", "/i/a"));
+        bench = bench.afterCrash();
+        live.show(bench); // as at the beginning of an agent, and not again
+        bench.lockspace.resume();
+        bench.pass(Duration.ofSeconds(4));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
     }
 
     @Test

@@ -9,8 +9,9 @@ import java.util.regex.Pattern;
 /**
  * Reads {@code <blockjobs>} of a status file: which images running jobs write that the live domain does not show as written. That are the base
  * of a commit between backing images, which the domain shows as a backing image like any other, and an image that is being made for a
- * snapshot or a copy and is not in the domain yet. Format: libvirt's {@code qemuStatusXML}, as version 9.0 writes it; what is not understood is
- * passed over, for the domain shows it a moment later.
+ * snapshot or a copy and is not in the domain yet. Format: libvirt's {@code qemuStatusXML}, as version 9.0 writes it. What is not understood is
+ * passed over, for the domain shows it a moment later; but not a commit: nothing else ever shows its base, so if that cannot be told, any
+ * backing image may be it.
  */
 final class BlockJobsXml {
 
@@ -19,6 +20,7 @@ final class BlockJobsXml {
 
     private static final int MAX_JOBS = 1024;
 
+    /** @param baseIndex of the image that is written; empty if that cannot be told */
     private record Commit(String target, String baseIndex) {}
 
     private final XmlCursor cursor;
@@ -63,12 +65,12 @@ final class BlockJobsXml {
                 }
             }
         }
-        Matcher node = NODE.matcher(base);
         if (over) {
             return;
         }
-        if (type.equals("commit") && !target.isEmpty() && node.matches()) {
-            commits.add(new Commit(target, node.group(1)));
+        if (type.equals("commit") && !target.isEmpty()) {
+            Matcher node = NODE.matcher(base);
+            commits.add(new Commit(target, node.matches() ? node.group(1) : ""));
         } else if (type.equals("create") && source != null) {
             made.add(source);
         }
@@ -86,15 +88,17 @@ final class BlockJobsXml {
     }
 
     private DiskSpec in(DiskSpec disk) {
-        List<ImageSpec> written = new ArrayList<>(disk.chain().written());
+        ImageChain chain = disk.chain();
+        List<ImageSpec> written = new ArrayList<>(chain.written());
         for (Commit commit : commits) {
             if (commit.target().equals(disk.target())) {
-                disk.chain().backing().stream()
-                        .filter(image -> image.index().equals(commit.baseIndex()))
-                        .forEach(written::add);
+                List<ImageSpec> base = chain.backing().stream()
+                        .filter(image ->
+                                !image.index().isEmpty() && image.index().equals(commit.baseIndex()))
+                        .toList();
+                written.addAll(base.isEmpty() ? chain.backing() : base);
             }
         }
-        ImageChain chain = disk.chain();
         return written.size() == chain.written().size()
                 ? disk
                 : disk.with(new ImageChain(chain.format(), chain.backing(), chain.ended(), written));

@@ -12,13 +12,14 @@ final class ImageXml {
     private final List<ImageSpec> below = new ArrayList<>();
     private final List<ImageSpec> dataFiles = new ArrayList<>();
     private String format;
-    private String index = "";
+    private String index;
     private boolean ended;
     private @Nullable DiskSource source;
 
     private ImageXml(XmlCursor cursor) {
         this.cursor = cursor;
         this.format = cursor.attribute("format", "");
+        this.index = cursor.attribute("index", ""); // of a backing image; others have it in their source
     }
 
     /** The image that the cursor stands on. */
@@ -37,7 +38,7 @@ final class ImageXml {
                 case "format" -> format = cursor.attribute("type", format);
                 case "source" -> {
                     if (source == null) {
-                        index = cursor.attribute("index", "");
+                        index = cursor.attribute("index", index);
                         source = SourceXml.read(cursor, type, dataFiles);
                     }
                 }

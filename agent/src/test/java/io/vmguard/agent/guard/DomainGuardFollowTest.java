@@ -627,6 +627,18 @@ class DomainGuardFollowTest {
     }
 
     @Test
+    void aCommitWhoseBaseCannotBeToldMayWriteAnyBackingImage() {
+        GuardBench bench = running();
+        bench.run(TestDomain.of("reader", "shared:/i/base"));
+        live.disks(disk("vda", "/i/a", "/i/mid", "/i/base")).show(bench);
+        live.jobs(
+                        "<blockjob name='x' type='commit' state='running'><disk dst='vda'/><base node='of-another-kind'/></blockjob>")
+                .show(bench);
+        assertThat(bench.hypervisor.changes()).contains("abort vda");
+        assertThat(mode(bench, "/i/mid")).isEqualTo(LeaseMode.EXCLUSIVE);
+    }
+
+    @Test
     void theOverlayOfASnapshotIsLeasedWhileItIsBeingMade() {
         GuardBench bench = running();
         live.jobs("<blockjob name='create-libvirt-5-format' type='create' state='running'><create mode='format'/>"

@@ -27,8 +27,8 @@ final class LiveXml {
 
     /** A file with its backing images, the nearest first; they have the indexes 2, 3, …. */
     static String disk(String target, String file, String... backing) {
-        return "<disk type='file' device='disk'>" + source(file, 1) + chain(2, backing) + "<target dev='" + target
-                + "'/><alias name='dev-" + target + "'/></disk>";
+        return "<disk type='file' device='disk'>" + source(file, " index='1'") + chain(2, backing) + "<target dev='"
+                + target + "'/><alias name='dev-" + target + "'/></disk>";
     }
 
     /** The same with a block job that writes into a further image. */
@@ -36,12 +36,12 @@ final class LiveXml {
         return disk(target, file, backing)
                 .replace(
                         "<target",
-                        "<mirror type='file' job='" + job + "'><format type='qcow2'/>" + source(mirror, 9)
+                        "<mirror type='file' job='" + job + "'><format type='qcow2'/>" + source(mirror, " index='9'")
                                 + "</mirror><target");
     }
 
     static String floppy(String file) {
-        return "<disk type='file' device='floppy'>" + (file.isEmpty() ? "" : source(file, 1))
+        return "<disk type='file' device='floppy'>" + (file.isEmpty() ? "" : source(file, " index='1'"))
                 + "<backingStore/><target dev='fda' bus='fdc'/><alias name='dev-fda'/></disk>";
     }
 
@@ -50,14 +50,15 @@ final class LiveXml {
                 + "'/><alias name='dev-" + target + "'/></disk>";
     }
 
-    private static String source(String file, int index) {
-        return "<source file='" + file + "' index='" + index + "'/>";
+    private static String source(String file, String index) {
+        return "<source file='" + file + "'" + index + "/>";
     }
 
+    /** A backing image has its index in itself, and not in its source like the others. */
     private static String chain(int index, String... files) {
         return files.length == 0
                 ? "<backingStore/>"
-                : "<backingStore type='file'><format type='qcow2'/>" + source(files[0], index)
+                : "<backingStore type='file' index='" + index + "'><format type='qcow2'/>" + source(files[0], "")
                         + chain(index + 1, Arrays.copyOfRange(files, 1, files.length)) + "</backingStore>";
     }
 

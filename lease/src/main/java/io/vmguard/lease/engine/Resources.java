@@ -13,6 +13,7 @@ import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReleaseResult;
 import io.vmguard.lease.delta.HostSighting;
 import io.vmguard.lease.engine.Hold.State;
+import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.paxos.HeldRecord;
 import io.vmguard.lease.paxos.PaxosAcquire;
 import io.vmguard.lease.paxos.PaxosAcquire.Want;
@@ -231,14 +232,22 @@ final class Resources {
     private AcquireResult heldByPartner(Hold hold) {
         long nowNanos = clock.bootNanos();
         Optional<HostSighting> sighting = membership.hosts.of(hold.partner().hostId());
+        String receiver = sighting.map(HostSighting::name).orElse("");
         return new AcquireResult.HeldBy(
                 hold.partner(),
-                sighting.map(HostSighting::name).orElse(""),
+                receiver,
                 sighting.map(s -> s.status(nowNanos)).orElse(HostStatus.UNKNOWN),
                 sighting.map(s -> s.silentFor(nowNanos)),
                 Optional.empty(),
-                hold.users.stream().findFirst(),
+                receiver.isEmpty()
+                        ? Optional.empty()
+                        : hold.users.stream().findFirst().map(user -> on(receiver, user)),
                 false);
+    }
+
+    /** The same user on the host that receives it; since when is for that host to say. */
+    private static LeaseNote on(String receiver, LeaseNote user) {
+        return new LeaseNote(user.domainName(), user.domainUuid(), user.disk(), HostName.node(receiver), 0);
     }
 
     AcquireResult heldByUs(Hold hold) {

@@ -11,6 +11,7 @@ import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.HandOverResult;
 import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
+import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ReceiveResult;
@@ -22,6 +23,7 @@ import io.vmguard.lease.TransferResult;
 import io.vmguard.lease.TransferWord;
 import io.vmguard.lease.TransferWord.State;
 import io.vmguard.lease.engine.LiveHost.Machine;
+import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.testing.Await;
 import io.vmguard.lease.testing.UnderTarget;
@@ -93,6 +95,12 @@ class LeaseTransferTest {
         prepare();
         assertThat(give()).isInstanceOf(HandOverResult.Given.class);
         refusedTo(third, receiver.owner());
+        assertThat(giver.acquire(R1)).isInstanceOfSatisfying(AcquireResult.HeldBy.class, held -> {
+            assertThat(held.owner()).isEqualTo(receiver.owner());
+            assertThat(held.note())
+                    .hasValue(new LeaseNote(
+                            NOTE.domainName(), NOTE.domainUuid(), NOTE.disk(), HostName.node(held.hostName()), 0));
+        });
         assertThat(answer(giver.engine.takeBack(R1)))
                 .isInstanceOfSatisfying(
                         AcquireResult.HeldBy.class,

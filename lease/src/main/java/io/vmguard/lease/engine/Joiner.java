@@ -181,8 +181,10 @@ final class Joiner {
                 remains,
                 usersGone);
         if (succession instanceof Succession.Continued continued) {
-            Membership membership = membership(file, sound, continued.record(), continued.renewedNanos());
-            Map<LeaseName, LeaseUse> users = before.orElseThrow().users();
+            long suspendedNanos = before.orElseThrow().suspendedNanos();
+            Membership membership =
+                    membership(file, sound, continued.record(), continued.renewedNanos(), suspendedNanos);
+            Map<LeaseName, LeaseUse> users = before.get().users();
             if (before.get().cleanStop()) {
                 write(membership, users); // guarded again: what comes next is no choice of anybody's
             }
@@ -206,7 +208,7 @@ final class Joiner {
     /** The membership that this boot had last, if it was not given up. There may be older ones, whose users are gone. */
     private Optional<LeaderRecord> latestOfThisBoot(LockspaceLook look) {
         long initStartedNanos = initStartedNanos();
-        long suspendedNanos = clock.bootNanos() - clock.monotonicNanos();
+        long suspendedNanos = clock.suspendedNanos();
         return LongStream.rangeClosed(1, look.layout().maxHosts())
                 .mapToObj(id -> JoinPlan.record(look.area(), look.layout(), settings.lockspace(), id))
                 .flatMap(Optional::stream)
@@ -262,13 +264,13 @@ final class Joiner {
             return Optional.of(new Result.Failed(cannotTell.fault(), what + cannotTell.why()));
         }
         Map<LeaseName, LeaseUse> leases = ((Decoded.Valid<Map<LeaseName, LeaseUse>>) held).value();
-        // How long the machine has slept: both clocks were read for one and the same renewal, this one in whole
+        // How long the machine had slept: both clocks were read for one and the same renewal, this one in whole
         // seconds. If
-        // that is not known, or of another renewal, the membership is too old to go on.
+        // that is not known, the membership is too old to go on.
         long suspendedNanos = predecessor
                 .lastRenewal(own.owner())
                 .map(renewal -> renewal.startedNanos()
-                        - Duration.ofSeconds(own.timestamp()).toNanos())
+                        - Duration.ofSeconds(own.timestamp() + 1).toNanos())
                 .orElse(Long.MIN_VALUE / 2);
         replace(new LocalRecord(
                 settings.identity().bootId(),
@@ -282,7 +284,8 @@ final class Joiner {
         return Optional.empty();
     }
 
-    private Membership membership(LeaseFile file, LockspaceLook look, LeaderRecord record, long renewedNanos) {
+    private Membership membership(
+            LeaseFile file, LockspaceLook look, LeaderRecord record, long renewedNanos, long suspendedNanos) {
         return new Membership(
                 settings.lockspace(),
                 look.layout(),
@@ -291,7 +294,8 @@ final class Joiner {
                 file,
                 clock,
                 record,
-                renewedNanos);
+                renewedNanos,
+                suspendedNanos);
     }
 
     private Result joinAnew(
@@ -317,6 +321,7 @@ final class Joiner {
                 return new Result.Failed(LeaseFault.NUM_HOSTS, "no host id is free in " + store.where());
             }
             long id = plan.get().hostId();
+            long suspendedNanos = clock.suspendedNanos();
             DeltaJoin.Result result = driver.run(
                     new DeltaJoin(
                                     settings.lockspace(),
@@ -330,7 +335,7 @@ final class Joiner {
                     file,
                     file);
             if (result instanceof DeltaJoin.Result.Joined joined) {
-                Membership membership = membership(file, look, joined.record(), joined.startedNanos());
+                Membership membership = membership(file, look, joined.record(), joined.startedNanos(), suspendedNanos);
                 write(membership, Map.of());
                 remember(membership.record());
                 return new Result.Member(membership, false, Map.of(), Remains.NONE);
@@ -410,7 +415,7 @@ final class Joiner {
                 store.where(),
                 membership.owner,
                 membership.record().resourceName(),
-                clock.bootNanos() - clock.monotonicNanos(),
+                membership.suspendedNanos(),
                 usersKept,
                 users);
     }

@@ -27,7 +27,7 @@ import java.util.zip.CRC32C;
  *
  * @param bootId the kernel's id of this boot
  * @param where lease directory
- * @param suspendedNanos boot clock minus monotonic clock when it was written: if it grew, the machine slept
+ * @param suspendedNanos how long the machine had slept before the last renewal that was known when it was written, or less
  * @param cleanStop the process ended on request and left its users running on purpose
  * @param users resources held or being acquired, written before the acquire and removed after the release
  */

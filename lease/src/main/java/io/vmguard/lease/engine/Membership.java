@@ -37,11 +37,16 @@ final class Membership {
     private volatile LeaderRecord record;
     private volatile boolean recordCertain = true;
     private volatile long renewedNanos;
+    private volatile long suspendedNanos;
     /** Boot clock: only a renewal begun since then has certainly not been overwritten by one of a killed predecessor. */
     private volatile long aloneSinceNanos = Long.MIN_VALUE;
     /** For whom we have something, and until when (boot clock) we say so. */
     private final Map<Long, Long> attention = new ConcurrentHashMap<>();
 
+    /**
+     * @param renewedNanos boot clock, before the last renewal was issued
+     * @param suspendedNanos how long the machine had slept by then, or less
+     */
     Membership(
             LeaseName lockspace,
             LeaseLayout layout,
@@ -50,7 +55,8 @@ final class Membership {
             LeaseFile file,
             LeaseClock clock,
             LeaderRecord record,
-            long renewedNanos) {
+            long renewedNanos,
+            long suspendedNanos) {
         this.lockspace = lockspace;
         this.layout = layout;
         this.maxHosts = maxHosts;
@@ -61,6 +67,7 @@ final class Membership {
         this.clock = clock;
         this.record = record;
         this.renewedNanos = renewedNanos;
+        this.suspendedNanos = suspendedNanos;
     }
 
     /** Whether leases held under it are still ours at this instant. */
@@ -78,6 +85,14 @@ final class Membership {
         return renewedNanos;
     }
 
+    /**
+     * How long the machine had slept before the last successful renewal was issued, or less. With this a timestamp on disk says when, by the
+     * boot clock. What it has slept by now would not do: a sleep since the renewal would make that younger by its length.
+     */
+    long suspendedNanos() {
+        return suspendedNanos;
+    }
+
     long ageNanos() {
         return clock.bootNanos() - renewedNanos;
     }
@@ -85,15 +100,17 @@ final class Membership {
     /**
      * A renewal reached the disk.
      *
+     * @param suspendedBefore how long the machine had slept by then, or less
      * @return false if it came too late to count
      */
-    boolean renewed(LeaderRecord written, long startedNanos) {
+    boolean renewed(LeaderRecord written, long startedNanos, long suspendedBefore) {
         if (!inTime()) {
             return false;
         }
         record = written;
         recordCertain = true;
         renewedNanos = startedNanos;
+        suspendedNanos = suspendedBefore;
         return true;
     }
 

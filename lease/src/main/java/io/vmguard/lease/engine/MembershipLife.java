@@ -358,6 +358,7 @@ final class MembershipLife {
     private boolean renewOnce(Member member) throws BlockingDriver.Closing {
         Membership current = member.membership();
         long askedNanos = clock.bootNanos();
+        long suspendedNanos = clock.suspendedNanos();
         DeltaRenewal.Result result = driver.run(
                 new DeltaRenewal(
                                 settings.lockspace(),
@@ -373,7 +374,7 @@ final class MembershipLife {
                 current.file);
         result.area().ifPresent(area -> look(member, area, askedNanos));
         if (result instanceof DeltaRenewal.Result.Renewed renewed) {
-            if (!current.renewed(renewed.record(), renewed.startedNanos())) {
+            if (!current.renewed(renewed.record(), renewed.startedNanos(), suspendedNanos)) {
                 loseMembership(current, LeaseFault.TIMED_OUT, "a renewal came through too late");
                 return false;
             }

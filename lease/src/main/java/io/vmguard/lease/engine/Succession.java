@@ -14,9 +14,6 @@ import java.util.Optional;
 
 /** What a process makes of the membership that its predecessor of this boot left behind: pure. */
 sealed interface Succession {
-    /** Slack for the two clocks not being read in the same instant. */
-    long SUSPEND_SLACK_NANOS = Duration.ofMillis(500).toNanos();
-
     /**
      * The membership goes on under the same generation.
      *
@@ -87,14 +84,26 @@ sealed interface Succession {
                         && onDisk.resourceName().equals(before.hostName()));
     }
 
+    /**
+     * The timestamp is of a clock that stands still while the machine sleeps. What it had slept by the renewal is known from the one that
+     * the local record knew of: that one, or the one on disk after it.
+     *
+     * <pre>
+     *   known    slept    record written    renewed    slept    now
+     *            '------- both sleeps count as age of the renewal: never too young -------'
+     * </pre>
+     */
     private static Optional<Continued> inTime(
             LocalRecord before, LeaderRecord onDisk, Remains remains, Timeouts timeouts, LeaseClock clock) {
-        long bootNanos = clock.bootNanos();
         long monotonicNanos = clock.monotonicNanos();
+        long bootNanos = clock.bootNanos();
         long sleptNanos = bootNanos - monotonicNanos - before.suspendedNanos();
-        long ageNanos = monotonicNanos - Duration.ofSeconds(onDisk.timestamp()).toNanos();
+        long sinceNanos =
+                monotonicNanos - Duration.ofSeconds(onDisk.timestamp()).toNanos();
+        long ageNanos = sinceNanos + sleptNanos;
         boolean otherRules = !HostName.watchdog(onDisk.resourceName()).equals(timeouts.watchdog());
-        if (otherRules || sleptNanos > SUSPEND_SLACK_NANOS || ageNanos < 0 || onDisk.ioTimeoutSeconds() == 0) {
+        boolean impossible = sleptNanos < 0 || sinceNanos < 0 || ageNanos < 0;
+        if (otherRules || impossible || onDisk.ioTimeoutSeconds() == 0) {
             return Optional.empty();
         }
         // What others grant us hangs on the T that stands on disk, which may be another than the configured one now.

@@ -10,21 +10,21 @@ import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.RequestRecord;
 import io.vmguard.lease.step.Step;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** The truth that no host knows as a whole, and what must hold in it after every step. */
 final class Ledger {
-    /** A membership as the disk has it. */
+    private static final long ON_DISK = Long.MAX_VALUE;
+
+    /** A membership as the disk has had it, of one machine since its power-on. Two of them may have claimed the same. */
     private static final class Tenure {
-        final SimMachine.Boot boot;
         /** Its host has read it back. */
         boolean joined;
         /** Boot clock of its machine, before the newest renewal that has landed was issued. */
         long renewedNanos = Long.MIN_VALUE;
-
-        Tenure(SimMachine.Boot boot) {
-            this.boot = boot;
-        }
+        /** Since when another machine's record of the same membership stands in its place. */
+        long overwrittenNanos = ON_DISK;
     }
 
     /** A version of a resource. */
@@ -34,7 +34,7 @@ final class Ledger {
     private record HandOver(SimMachine giver, Owner from, SimMachine receiver, Owner to) {}
 
     private final Simulation sim;
-    private final Map<Owner, Tenure> tenures = new HashMap<>();
+    private final Map<Owner, Map<SimMachine.Boot, Tenure>> tenures = new HashMap<>();
     private final Map<Version, Owner> owners = new HashMap<>();
     private final Map<Version, Owner> undone = new HashMap<>();
     private final Map<LeaseName, Long> newest = new HashMap<>();
@@ -72,7 +72,7 @@ final class Ledger {
             }
             long nowNanos = machine.clock.bootNanos();
             for (Map.Entry<LeaseName, SimMachine.Use> use : machine.boot.uses.entrySet()) {
-                Tenure tenure = tenures.get(use.getValue().owner());
+                Tenure tenure = tenure(use.getValue().owner(), machine.boot);
                 long ageNanos = nowNanos - tenure.renewedNanos;
                 if (ageNanos > sim.hostDeadNanos + Simulation.millis(1)) {
                     throw violation(machine + " uses " + use.getKey() + " " + (ageNanos - sim.hostDeadNanos) / 1_000_000
@@ -84,13 +84,25 @@ final class Ledger {
 
     // ---- memberships
 
-    /** A host believes that it is this member. */
+    /**
+     * A host believes that it is this member. It has read that within T; what lands over it then, a claim that is far too late, it finds with
+     * its first renewal.
+     */
     void joined(SimMachine machine, Owner owner) {
-        Tenure tenure = tenures.get(owner);
-        if (tenure == null || tenure.boot != machine.boot) {
+        Map<SimMachine.Boot, Tenure> claims = tenures.getOrDefault(owner, Map.of());
+        Tenure tenure = claims.get(machine.boot);
+        long readNanos = sim.nowNanos - sim.ioTimeoutNanos - sim.ioTimeoutNanos / 100 - Simulation.millis(10);
+        if (tenure == null || tenure.overwrittenNanos < readNanos) {
             throw violation(machine + " believes to be " + owner + ", which it is not on disk");
         }
+        if (claims.values().stream().anyMatch(other -> other != tenure && other.joined)) {
+            throw violation(machine + " believes to be " + owner + ", as another has before it");
+        }
         tenure.joined = true;
+    }
+
+    private Tenure tenure(Owner owner, SimMachine.Boot boot) {
+        return tenures.get(owner).get(boot);
     }
 
     // ---- hand-over
@@ -123,8 +135,8 @@ final class Ledger {
     }
 
     private boolean mayLive(SimMachine machine, Owner owner) {
-        Tenure tenure = tenures.get(owner);
-        return tenure.boot == machine.boot && machine.clock.bootNanos() - tenure.renewedNanos <= sim.hostDeadNanos;
+        Tenure tenure = tenures.get(owner).get(machine.boot);
+        return tenure != null && machine.clock.bootNanos() - tenure.renewedNanos <= sim.hostDeadNanos;
     }
 
     // ---- the disk
@@ -224,15 +236,13 @@ final class Ledger {
         }
     }
 
-    /** Two hosts may claim the same id and generation; the one whose claim was last has it. */
+    /** Two hosts may claim the same id and generation; the one whose claim was last has it on disk. */
     private void deltaLands(SimMachine.Boot boot, Owner owner, long issuedNanos) {
-        Tenure tenure = tenures.get(owner);
-        if (tenure == null || (tenure.boot != boot && !tenure.joined)) {
-            tenure = new Tenure(boot);
-            tenures.put(owner, tenure);
-        }
-        if (tenure.boot == boot) {
-            tenure.renewedNanos = Math.max(tenure.renewedNanos, issuedNanos);
+        Map<SimMachine.Boot, Tenure> claims = tenures.computeIfAbsent(owner, o -> new LinkedHashMap<>());
+        Tenure tenure = claims.computeIfAbsent(boot, b -> new Tenure());
+        tenure.renewedNanos = Math.max(tenure.renewedNanos, issuedNanos);
+        for (Tenure other : claims.values()) {
+            other.overwrittenNanos = other == tenure ? ON_DISK : Math.min(other.overwrittenNanos, sim.nowNanos);
         }
     }
 

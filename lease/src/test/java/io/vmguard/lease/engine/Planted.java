@@ -23,6 +23,8 @@ enum Planted {
     JUDGED_BY_AN_OLDER_READ("the owner is judged by one read, the version counted by a later one"),
     DEAD_AFTER_8T("a silent owner is dead after 8 T"),
     AGE_FROM_THE_END("a renewal counts from the end of its write"),
+    SLEEP_FORGOTTEN(
+            "a successor takes the machine for awake since the last renewal if it was since the local record was written"),
     RESUMED_AFTER_EXPIRY("a successor goes on with a membership that has expired"),
     REJOINED_BESIDE_USERS("a successor takes the next generation while users of the last one live"),
     UNKNOWN_MEANS_NO("an acquire whose outcome is unknown is forgotten"),
@@ -107,6 +109,11 @@ enum Planted {
             }
         }
         return decided;
+    }
+
+    /** What the local record says: how long the machine had slept by the last renewal. */
+    long suspendedNanos(long atRenewal, LeaseClock now) {
+        return this == SLEEP_FORGOTTEN ? now.suspendedNanos() : atRenewal;
     }
 
     long renewedNanos(long startedNanos, long endedNanos) {

@@ -105,8 +105,9 @@ final class SimAgent {
                         usersGone));
         if (succession instanceof Succession.Continued continued) {
             sim.counts.resumes++;
-            Membership resumed = membership(continued.record(), continued.renewedNanos());
-            enter(resumed, before.orElseThrow().users(), true);
+            LocalRecord left = before.orElseThrow();
+            Membership resumed = membership(continued.record(), continued.renewedNanos(), left.suspendedNanos());
+            enter(resumed, left.users(), true);
         } else if (succession instanceof Succession.UsersFirst) {
             stopUsers(() -> attempt(true));
         } else {
@@ -131,6 +132,7 @@ final class SimAgent {
             return;
         }
         long id = plan.get().hostId();
+        long suspendedNanos = host.clock.suspendedNanos();
         DeltaJoin machine = new DeltaJoin(
                 Simulation.LOCKSPACE,
                 Simulation.LAYOUT,
@@ -141,7 +143,7 @@ final class SimAgent {
                 plan.get().entry());
         run(new Owner(id, 0), machine.start(), NO_RESOURCE, result -> {
             if (result instanceof DeltaJoin.Result.Joined joined) {
-                Membership anew = membership(joined.record(), joined.startedNanos());
+                Membership anew = membership(joined.record(), joined.startedNanos(), suspendedNanos);
                 host.boot.record = record(anew, Map.of());
                 host.remembered = Optional.of(RememberedHostId.of("", joined.record()));
                 enter(anew, Map.of(), false);
@@ -162,7 +164,7 @@ final class SimAgent {
                 "node" + host.number);
     }
 
-    private Membership membership(LeaderRecord record, long renewedNanos) {
+    private Membership membership(LeaderRecord record, long renewedNanos, long suspendedNanos) {
         return new Membership(
                 Simulation.LOCKSPACE,
                 Simulation.LAYOUT,
@@ -171,7 +173,8 @@ final class SimAgent {
                 NoFile.INSTANCE,
                 host.clock,
                 record,
-                renewedNanos);
+                renewedNanos,
+                suspendedNanos);
     }
 
     private LocalRecord record(Membership of, Map<LeaseName, LeaseUse> users) {
@@ -180,7 +183,7 @@ final class SimAgent {
                 "",
                 of.owner,
                 of.record().resourceName(),
-                host.clock.bootNanos() - host.clock.monotonicNanos(),
+                sim.planted.suspendedNanos(of.suspendedNanos(), host.clock),
                 false,
                 users);
     }
@@ -230,6 +233,7 @@ final class SimAgent {
 
     private void renewOnce(Membership in, Consumer<Boolean> then) {
         long askedNanos = host.clock.bootNanos();
+        long suspendedNanos = host.clock.suspendedNanos();
         DeltaRenewal machine = new DeltaRenewal(
                 Simulation.LOCKSPACE,
                 Simulation.LAYOUT,
@@ -244,14 +248,14 @@ final class SimAgent {
         run(in.owner, machine.start(), NO_RESOURCE, result -> {
             of.end();
             result.area().ifPresent(area -> look(in, area, askedNanos));
-            then.accept(onRenewal(in, result));
+            then.accept(onRenewal(in, result, suspendedNanos));
         });
     }
 
-    private boolean onRenewal(Membership in, DeltaRenewal.Result result) {
+    private boolean onRenewal(Membership in, DeltaRenewal.Result result, long suspendedNanos) {
         if (result instanceof DeltaRenewal.Result.Renewed renewed) {
             long countsFromNanos = sim.planted.renewedNanos(renewed.startedNanos(), host.clock.bootNanos());
-            if (!in.renewed(renewed.record(), countsFromNanos)) {
+            if (!in.renewed(renewed.record(), countsFromNanos, suspendedNanos)) {
                 loseNow(in);
                 return false;
             }

@@ -120,11 +120,21 @@ class SuccessionTest {
         usersFirst(after(Duration.ofSeconds(1)));
     }
 
+    /** The timestamp does not know of it. */
     @Test
-    void aMachineThatSleptSinceTheRecordWasWrittenDoesNotGoOn() {
-        slept = Duration.ofMillis(500).toNanos();
-        assertThat(after(Duration.ofSeconds(1))).isInstanceOf(Succession.Continued.class);
+    void timeAsleepSinceTheRenewalCounts() {
+        LeaderRecord onDisk = renewed(record -> record);
+        slept = Duration.ofSeconds(79).minusNanos(1).toNanos();
+        assertThat(after(Duration.ofSeconds(1)))
+                .isEqualTo(new Succession.Continued(
+                        onDisk, Duration.ofSeconds(1050).toNanos(), Remains.NONE));
         slept++;
+        usersFirst(after(Duration.ofSeconds(1)));
+    }
+
+    @Test
+    void aRecordThatSaysTheMachineHasSleptForLongerThanItHasProvesNothing() {
+        slept = -1;
         usersFirst(after(Duration.ofSeconds(1)));
     }
 

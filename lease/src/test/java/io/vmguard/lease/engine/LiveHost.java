@@ -144,6 +144,11 @@ final class LiveHost implements AutoCloseable {
                     looks);
         }
 
+        /** With clocks of its own. */
+        Machine by(LeaseClock other) {
+            return new Machine(leases, home, instance, bootId, hostId, other, storage, rules, looks);
+        }
+
         Machine forced(int id) {
             return new Machine(leases, home, instance, bootId, OptionalInt.of(id), clock, storage, rules, looks);
         }

@@ -24,6 +24,7 @@ import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.ondisk.LockspaceRules;
 import io.vmguard.lease.testing.Await;
 import io.vmguard.lease.testing.UnderTarget;
+import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -151,6 +152,54 @@ class SuccessorTest {
                     .containsExactly(
                             "renewalLate this agent came long after the last renewal, and its first one is under way");
             storage[0].unstick();
+        }
+    }
+
+    /** Or a successor would take the renewal from before the sleep for one after it. */
+    @Test
+    void aLeaseThatIsTakenBetweenASleepAndTheNextRenewalDoesNotHideTheSleep() throws IOException {
+        Duration sleep = Duration.ofSeconds(5);
+        Naps clock = new Naps(new LinuxClock());
+        machine = machine.by(clock);
+        try (Agent agent = member()) {
+            agent.storage.stickWritesOf(LS);
+            long suspendedNanos = clock.suspendedNanos();
+            clock.asleepNanos = sleep.toNanos();
+            assertThat(agent.host.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+
+            LocalRecord left = LocalRecord.read(agent.host.recordFile).orElseThrow();
+            assertThat(left.users()).containsOnlyKeys(R1);
+            assertThat(left.suspendedNanos())
+                    .isLessThan(suspendedNanos + sleep.dividedBy(2).toNanos());
+        }
+    }
+
+    private static final class Naps implements LeaseClock {
+        private final LeaseClock now;
+        volatile long asleepNanos;
+
+        Naps(LeaseClock now) {
+            this.now = now;
+        }
+
+        @Override
+        public long monotonicSeconds() {
+            return now.monotonicSeconds();
+        }
+
+        @Override
+        public long monotonicNanos() {
+            return now.monotonicNanos();
+        }
+
+        @Override
+        public long bootNanos() {
+            return now.bootNanos() + asleepNanos;
+        }
+
+        @Override
+        public long wallSeconds() {
+            return now.wallSeconds();
         }
     }
 

@@ -189,6 +189,11 @@ public final class InitCommand implements Callable<Integer> {
         if (!Files.exists(dir)) {
             return Optional.of(dir + " does not exist. If it is to be mounted, mount it; else mkdir -m 0700 -p " + dir);
         }
+        if (Files.isRegularFile(dir)) {
+            return Optional.of(
+                    dir + " is a file, and neither a directory nor a block device. The directory that it is in is "
+                            + dir.getParent());
+        }
         if (!Files.isDirectory(dir)) {
             others(dir); // a device that has no leases yet says how to fill it
             return Optional.empty();

@@ -138,6 +138,19 @@ class LeaseDeviceTest {
     }
 
     @Test
+    void aFileThatIsNoLockspaceIsSaidToBeAFile() throws IOException {
+        Files.writeString(dir.resolve("device"), "lease_dir: here\n");
+        for (String[] command : new String[][] {{"lease", "list"}, {"hosts"}, {"lease", "show", LEASE.value()}}) {
+            assertThat(run(command)).as(String.join(" ", command)).isEqualTo(2);
+            assertThat(err.toString())
+                    .as(String.join(" ", command))
+                    .contains(
+                            "It is a file, neither a directory nor a block device: is lease_dir right?",
+                            "The directory that it is in is " + dir);
+        }
+    }
+
+    @Test
     void aDirectoryHasNoAreas() throws IOException {
         Files.createDirectory(dir.resolve("device"));
         assertThat(run("lease", "init", "--areas", "3")).isEqualTo(1);

@@ -138,6 +138,17 @@ class SetupCommandsTest {
     }
 
     @Test
+    void initTakesNoFileForALeaseDirectory() throws IOException {
+        Path file = Files.writeString(leases.resolve("__LIBVIRT__DISKS__"), "");
+        assertThat(run("y\n", "init", "--lease-dir", file.toString())).isEqualTo(1);
+        assertThat(err.toString())
+                .contains(
+                        file + " is a file, and neither a directory nor a block device. The directory that it is in is "
+                                + leases);
+        assertThat(ran).isEmpty();
+    }
+
+    @Test
     void initSaysWhatItWillDoAndDoesItAndThenHasNothingToDo() throws IOException {
         assertThat(run("y\n", "init", "--lease-dir", leases.toString()))
                 .as(err.toString())

@@ -13,4 +13,9 @@ public interface LeaseDevice {
 
     /** For messages. */
     String where();
+
+    /** What may be wrong with the place itself, as a sentence with a space before it, for messages that say that no lockspace is there. */
+    default String doubt() {
+        return "";
+    }
 }

@@ -67,7 +67,7 @@ final class DeviceFiles implements LeaseFiles {
         try (LeaseFile file = ((Opened.Ready) opened).file()) {
             Decoded<AreaTable> table = AreaTable.read(file);
             if (table instanceof Decoded.Corrupt<AreaTable> corrupt) {
-                throw new IOException(where() + ": " + corrupt.why());
+                throw new IOException(where() + ": " + corrupt.why() + device.doubt());
             }
             AreaTable sound = ((Decoded.Valid<AreaTable>) table).value();
             areaBytes = sound.layout().areaBytes();
@@ -104,7 +104,9 @@ final class DeviceFiles implements LeaseFiles {
                     .filter(entry -> entry.name().equals(name.value()))
                     .findFirst();
         } catch (IOException e) {
-            return Optional.empty();
+            // Not to be read is not the same as not there; who opens it is told why.
+            numbers.remove(name.value());
+            return Optional.of(new Entry(name.value(), true, areaBytes, clock.wallSeconds()));
         }
     }
 
@@ -112,11 +114,24 @@ final class DeviceFiles implements LeaseFiles {
     public Opened openToRead(String name) {
         Integer area = numbers.get(name);
         if (area == null) {
-            return new Opened.Refused(LeaseFault.MISSING, "no area has this name");
+            return unnamed();
         }
         Opened opened = device.open(false);
         return opened instanceof Opened.Ready ready
                 ? new Opened.Ready(new AreaFile(ready.file(), (long) area * areaBytes, areaBytes), false)
                 : opened;
+    }
+
+    private Opened unnamed() {
+        Opened opened = device.open(false);
+        if (opened instanceof Opened.Refused) {
+            return opened;
+        }
+        try (LeaseFile file = ((Opened.Ready) opened).file()) {
+            return AreaTable.read(file)
+                    .fold(
+                            table -> new Opened.Refused(LeaseFault.MISSING, "no area has this name"),
+                            (fault, why) -> new Opened.Refused(fault, why + device.doubt()));
+        }
     }
 }

@@ -65,7 +65,9 @@ final class DeviceStore implements LeaseStore, AreaPool {
         boolean used = false;
         try {
             Opened area = AreaTable.read(ready.file())
-                    .fold(table -> area(ready.file(), table, name), (fault, why) -> refused(fault, why));
+                    .fold(
+                            table -> area(ready.file(), table, name),
+                            (fault, why) -> refused(fault, why + device.doubt()));
             used = area instanceof Opened.Ready;
             return area;
         } finally {
@@ -122,7 +124,8 @@ final class DeviceStore implements LeaseStore, AreaPool {
         if (table.areas() == 0) {
             return Optional.of(new Found.Refused(
                     LeaseFault.RULES,
-                    where() + ": its lockspace was made without areas for leases. Make it with vmguard lease init"));
+                    where() + ": its lockspace was made without areas for leases. Make it with vmguard lease init"
+                            + device.doubt()));
         }
         if (AreaPool.isReserved(name) && !name.equals(NAMES)) {
             return Optional.of(new Found.Refused(
@@ -149,7 +152,7 @@ final class DeviceStore implements LeaseStore, AreaPool {
             Found found = AreaTable.read(file)
                     .fold(
                             table -> find(file, table, name),
-                            (fault, why) -> new Found.Refused(fault, where() + ": " + why));
+                            (fault, why) -> new Found.Refused(fault, where() + ": " + why + device.doubt()));
             used = found instanceof Found.Free;
             return found;
         } finally {

@@ -59,4 +59,13 @@ public final class LinuxDevice implements LeaseDevice {
     public String where() {
         return path.toString();
     }
+
+    /** A file may stand for a device; far more often it is the path of a lockspace or of a lease, where its directory is meant. */
+    @Override
+    public String doubt() {
+        return Files.isRegularFile(path)
+                ? ". It is a file, neither a directory nor a block device: is lease_dir right? The directory that it is in is "
+                        + path.toAbsolutePath().getParent()
+                : "";
+    }
 }

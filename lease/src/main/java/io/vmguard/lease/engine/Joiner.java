@@ -364,8 +364,16 @@ final class Joiner {
         return new Result.Failed(LeaseFault.HOST_ID_BUSY, "other hosts kept taking the host ids that looked free");
     }
 
-    /** Leaves the proof for a successor of this process. */
-    void write(Membership membership, Map<LeaseName, LeaseUse> users) throws IOException {
+    /**
+     * Leaves the proof for a successor of this process. What a lost membership held stays there as it was at the loss until the next one
+     * begins: its users may live.
+     *
+     * @throws IOException also if the membership is lost
+     */
+    synchronized void write(Membership membership, Map<LeaseName, LeaseUse> users) throws IOException {
+        if (membership.isLost()) {
+            throw new IOException("the membership is lost");
+        }
         replace(record(membership, users));
     }
 

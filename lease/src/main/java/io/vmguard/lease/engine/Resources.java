@@ -55,6 +55,9 @@ final class Resources {
     /** The note on a hold is for people who are refused. A hold that is given back at once is not worth the write. */
     private static final Duration NOTE_DELAY = Duration.ofMillis(10);
 
+    private static final ReleaseResult NOT_OURS =
+            new ReleaseResult.NotOurs(LeaseFault.NOT_OWNER, "it is not this host's any more");
+
     private final Membership membership;
     private final Operations io;
     private final LeaseClock clock;
@@ -88,6 +91,10 @@ final class Resources {
     // ---- acquire
 
     CompletableFuture<AcquireResult> acquire(LeaseName resource, LeaseNote user, LeaseMode mode, Duration patience) {
+        if (!membership.inTime()) {
+            return CompletableFuture.completedFuture(
+                    new AcquireResult.CannotTell(LeaseFault.NO_MEMBERSHIP, "the membership is lost", false));
+        }
         Hold hold;
         synchronized (holds) {
             Hold existing = holds.get(resource);
@@ -524,10 +531,16 @@ final class Resources {
 
     void later(Hold hold, Duration delay, Runnable operation) {
         if (!membership.inTime()) {
-            drop(hold);
+            expired(hold);
             return;
         }
         schedule(hold, delay, operation);
+    }
+
+    /** Nothing is done about it any more. But it may have a user, so it stays where whoever has to stop that user looks. */
+    private static void expired(Hold hold) {
+        hold.released.complete(NOT_OURS);
+        hold.adopted.complete(null);
     }
 
     private void schedule(Hold hold, Duration delay, Runnable operation) {
@@ -630,7 +643,7 @@ final class Resources {
     }
 
     void drop(Hold hold) {
-        drop(hold, new ReleaseResult.NotOurs(LeaseFault.NOT_OWNER, "it is not this host's any more"));
+        drop(hold, NOT_OURS);
     }
 
     /** @param end for those who wait for its release */

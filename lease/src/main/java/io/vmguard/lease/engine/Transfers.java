@@ -251,7 +251,7 @@ final class Transfers {
             });
             table.settled(hold); // the local record says so, too
             if (!membership.inTime()) {
-                table.drop(hold);
+                // It stays in the table: a domain that came on its own would be its user.
                 answer.complete(
                         new ReceiveResult.CannotTell(LeaseFault.NO_MEMBERSHIP, "the membership was lost meanwhile"));
             } else if (answer.complete(new ReceiveResult.Confirmed(table.lease(hold)))) {

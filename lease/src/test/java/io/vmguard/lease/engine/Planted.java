@@ -27,6 +27,7 @@ enum Planted {
             "a successor takes the machine for awake since the last renewal if it was since the local record was written"),
     RESUMED_AFTER_EXPIRY("a successor goes on with a membership that has expired"),
     REJOINED_BESIDE_USERS("a successor takes the next generation while users of the last one live"),
+    EXPIRED_MEANS_UNUSED("what is under way when a membership expires is struck off the local record, whoever uses it"),
     UNKNOWN_MEANS_NO("an acquire whose outcome is unknown is forgotten"),
     RELEASED_BEFORE_THE_USER_ENDS("a lease is released first and its user stopped then"),
     MARK_LOST_IN_CONVERSION("the ballots of a conversion do not keep the shared mark"),

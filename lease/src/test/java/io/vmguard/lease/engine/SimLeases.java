@@ -324,11 +324,12 @@ final class SimLeases {
     }
 
     void later(Hold hold, long delayNanos, Runnable operation) {
-        if (!membership.inTime()) {
+        if (membership.inTime()) {
+            agent.process.later(delayNanos, operation);
+        } else if (sim.planted == Planted.EXPIRED_MEANS_UNUSED) {
             drop(hold);
-            return;
         }
-        agent.process.later(delayNanos, operation);
+        // Nothing is done about it any more; but it may have a user, so it stays in the record.
     }
 
     void forget(Hold hold) {

@@ -212,8 +212,6 @@ final class SimTransfers {
                 sim.ledger.handOverEnds(hold.resource);
                 if (membership.inTime()) {
                     table.beginUse(hold);
-                } else {
-                    table.drop(hold);
                 }
             } else if (result instanceof PaxosReceive.Result.NotOurs) {
                 hold.state = State.RELEASING;

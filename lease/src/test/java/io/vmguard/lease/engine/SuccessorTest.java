@@ -174,6 +174,25 @@ class SuccessorTest {
         }
     }
 
+    /** A successor must stop that user, and so must the guard of this agent. */
+    @Test
+    void aLeaseThatIsUnderWayWhenTheMembershipExpiresKeepsItsUser() throws IOException {
+        machine = machine.with(Rules.USUAL);
+        try (Agent agent = member()) {
+            assertThat(LiveHost.answer(agent.host.engine.acquire(R1, NOTE, LeaseMode.SHARED, Duration.ZERO)))
+                    .isInstanceOf(AcquireResult.Acquired.class);
+            agent.storage.stickAll();
+            CompletableFuture<AcquireResult> converting = agent.host.engine.convert(R1, NOTE, LeaseMode.EXCLUSIVE);
+            agent.host.awaitEvent("lost");
+            agent.storage.unstick();
+
+            assertThat(LiveHost.answer(converting)).isInstanceOf(AcquireResult.CannotTell.class);
+            assertThat(LocalRecord.read(agent.host.recordFile).orElseThrow().users())
+                    .containsOnlyKeys(R1);
+            assertThat(agent.host.engine.view().held()).containsOnlyKeys(R1);
+        }
+    }
+
     private static final class Naps implements LeaseClock {
         private final LeaseClock now;
         volatile long asleepNanos;

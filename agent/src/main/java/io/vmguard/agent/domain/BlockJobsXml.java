@@ -83,7 +83,8 @@ final class BlockJobsXml {
         }
         List<DiskSpec> disks = domain.disks().stream().map(this::in).toList();
         List<OtherStorage> others = new ArrayList<>(domain.others());
-        made.forEach(source -> others.add(new OtherStorage.Image("new image", "written", false, false, source)));
+        made.forEach(
+                source -> others.add(new OtherStorage.Image(OtherStorage.NEW_IMAGE, "written", false, false, source)));
         return new DomainSpec(domain.name(), domain.uuid(), disks, domain.onLockFailure(), others);
     }
 

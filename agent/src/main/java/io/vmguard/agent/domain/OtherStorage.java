@@ -5,6 +5,8 @@ import java.util.Optional;
 
 /** What a domain can write to beside its disks, as written. {@code target} names the element for people. */
 public sealed interface OtherStorage {
+    /** The target of an image that a block job is making. */
+    String NEW_IMAGE = "new image";
 
     String target();
 

@@ -3,6 +3,7 @@ package io.vmguard.agent.guard;
 
 import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.domain.DomainSpec;
+import io.vmguard.agent.domain.OtherStorage;
 import io.vmguard.agent.guard.Following.Arrival;
 import io.vmguard.agent.guard.Following.Need;
 import io.vmguard.agent.guard.Following.Source;
@@ -150,7 +151,7 @@ final class LeaseFollower {
             following.shown = told;
             lookIntoStatus(run);
         }
-        remember(following, live);
+        remember(following, live.disks());
         for (DiskLease lease : live.derivation().leases()) {
             LeaseName resource = new LeaseName(lease.resource());
             Need before = following.needs.get(resource);
@@ -173,16 +174,19 @@ final class LeaseFollower {
         leaving.consider(run, called.keySet());
     }
 
-    private static void remember(Following following, LiveDomain live) {
-        live.disks().byTarget().forEach((target, disk) -> {
-            following.files.computeIfAbsent(target, t -> new HashSet<>()).addAll(disk.files());
-            if (!disk.provable()) {
-                following.unprovable.add(target);
-            }
-            if (!disk.seen()) {
-                following.unseen.add(target);
-            }
-        });
+    private static void remember(Following following, LiveDisks disks) {
+        disks.byTarget().forEach((target, disk) -> remember(following, target, disk.images()));
+        disks.made().ifPresent(made -> remember(following, OtherStorage.NEW_IMAGE, made));
+    }
+
+    private static void remember(Following following, String target, LiveDisks.Images images) {
+        following.files.computeIfAbsent(target, t -> new HashSet<>()).addAll(images.files());
+        if (!images.provable()) {
+            following.unprovable.add(target);
+        }
+        if (!images.seen()) {
+            following.unseen.add(target);
+        }
     }
 
     /** What the domain calls for by anybody's word; exclusive, if only one of them says so. */
@@ -290,15 +294,7 @@ final class LeaseFollower {
                 following.expected.put(resource, Long.MAX_VALUE);
             }
         }
-        disks.byTarget().forEach((target, disk) -> {
-            following.files.computeIfAbsent(target, t -> new HashSet<>()).addAll(disk.files());
-            if (!disk.provable()) {
-                following.unprovable.add(target);
-            }
-            if (!disk.seen()) {
-                following.unseen.add(target);
-            }
-        });
+        remember(following, disks);
     }
 
     /** These are kept until then whether or not the disk has come. */

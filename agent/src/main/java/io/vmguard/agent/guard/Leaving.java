@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
+import io.vmguard.agent.domain.OtherStorage;
 import io.vmguard.agent.guard.Following.Need;
 import io.vmguard.agent.guard.Following.Source;
 import io.vmguard.agent.process.FileKey;
@@ -36,6 +37,9 @@ import org.apache.logging.log4j.Logger;
 final class Leaving {
     private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
     private static final long FILES_AGAIN_NANOS = Duration.ofMillis(500).toNanos();
+
+    /** The target of a backup is open for hours and in no XML, and nobody waits for it. */
+    private static final long FILES_SELDOM_NANOS = Duration.ofSeconds(5).toNanos();
 
     /** libvirt takes an image out of the XML a moment before it tells QEMU to close it. */
     private static final long NETWORK_NANOS = Duration.ofSeconds(2).toNanos();
@@ -162,7 +166,7 @@ final class Leaving {
     private void onFiles(Run run, Optional<OpenFiles> open) {
         Following following = run.following;
         following.filesUnderWay = false;
-        following.nextFilesNanos = state.clock.bootNanos() + FILES_AGAIN_NANOS;
+        following.nextFilesNanos = state.clock.bootNanos() + pause(following);
         if (state.runs.get(run.uuid) != run || open.isEmpty() || run.doomed || run.halted) {
             return;
         }
@@ -187,6 +191,14 @@ final class Leaving {
             prune(following);
             changed.accept(run);
         }
+    }
+
+    private long pause(Following following) {
+        boolean onlyMade = following.leaving.keySet().stream()
+                .allMatch(resource -> Objects.requireNonNull(following.needs.get(resource))
+                        .target()
+                        .equals(OtherStorage.NEW_IMAGE));
+        return onlyMade ? FILES_SELDOM_NANOS : FILES_AGAIN_NANOS;
     }
 
     private boolean isClosed(Following following, Need need, long sinceNanos, boolean byAccount, OpenFiles open) {
@@ -241,15 +253,21 @@ final class Leaving {
         claims.giveBack(run, resource);
     }
 
-    /** Forgets the files of disks none of whose leases is leaving: all that are not used any more were seen closed. */
+    /**
+     * Forgets the files of disks all of whose leases are called for, or are kept for good: what else they were seen on was seen closed. What
+     * is not called for is not proved closed, whether it is known to leave yet or not, and what is expected is not used yet.
+     */
     private static void prune(Following following) {
+        Set<LeaseName> called = new HashSet<>(following.kept);
+        following.latest.values().stream()
+                .flatMap(live -> live.derivation().leases().stream())
+                .forEach(lease -> called.add(new LeaseName(lease.resource())));
         Set<String> open = new HashSet<>();
-        // Those that leave are not proved closed, and those that are expected are not used yet.
-        for (Set<LeaseName> later : List.of(following.leaving.keySet(), following.expected.keySet())) {
-            for (LeaseName resource : later) {
-                open.add(Objects.requireNonNull(following.needs.get(resource)).target());
+        following.needs.forEach((resource, need) -> {
+            if (!called.contains(resource)) {
+                open.add(need.target());
             }
-        }
+        });
         following.files.forEach((target, files) -> {
             if (!open.contains(target)) {
                 files.removeAll(departed(following, target));

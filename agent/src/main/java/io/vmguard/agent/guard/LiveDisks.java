@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -26,10 +27,11 @@ import java.util.stream.Stream;
  * The disks of a running domain as its live XML shows them, and which files of this host they are.
  *
  * @param byTarget the disks
+ * @param made what block jobs are making for it, and no disk has yet
  * @param others files of what it has beside disks, such as firmware variables
  */
-record LiveDisks(Map<String, Disk> byTarget, Set<FileKey> others) {
-    static final LiveDisks NONE = new LiveDisks(Map.of(), Set.of());
+record LiveDisks(Map<String, Disk> byTarget, Optional<Images> made, Set<FileKey> others) {
+    static final LiveDisks NONE = new LiveDisks(Map.of(), Optional.empty(), Set.of());
 
     private static final Duration VOLUME_LIMIT = Duration.ofSeconds(3);
 
@@ -39,11 +41,14 @@ record LiveDisks(Map<String, Disk> byTarget, Set<FileKey> others) {
     }
 
     /**
-     * @param files of the images of its chain that are files or block devices
-     * @param provable whether all images of it are files, devices, or reached over the network
+     * @param files of the images that are files or block devices
+     * @param provable whether all images are files, devices, or of a kind of which the XML tells when they are given up
      * @param seen whether all that are files or devices are among {@code files}: each could be looked at
      */
-    record Disk(DiskSpec spec, Set<FileKey> files, boolean provable, boolean seen) {
+    record Images(Set<FileKey> files, boolean provable, boolean seen) {}
+
+    /** @param images its chain, and what is written beside that */
+    record Disk(DiskSpec spec, Images images) {
         boolean isFloppy() {
             return spec.device().equals("floppy");
         }
@@ -57,37 +62,49 @@ record LiveDisks(Map<String, Disk> byTarget, Set<FileKey> others) {
             imagesOf(disk).forEach(source -> paths.addAll(paths(source, hypervisor)));
             pathsOf.put(disk.target(), paths);
         }
-        List<String> otherPaths = domain.others().stream()
-                .filter(OtherStorage.Image.class::isInstance)
-                .map(other -> ((OtherStorage.Image) other).source())
-                .filter(source -> !(source instanceof DiskSource.Volume))
-                .flatMap(source -> paths(source, hypervisor).stream())
-                .flatMap(Optional::stream)
-                .toList();
-        List<String> all = Stream.concat(
-                        pathsOf.values().stream().flatMap(List::stream).flatMap(Optional::stream), otherPaths.stream())
+        List<Optional<String>> madePaths = new ArrayList<>();
+        List<String> otherPaths = new ArrayList<>();
+        for (OtherStorage other : domain.others()) {
+            if (!(other instanceof OtherStorage.Image image)) {
+                continue;
+            }
+            if (image.target().equals(OtherStorage.NEW_IMAGE)) {
+                List<Optional<String>> paths = paths(image.source(), hypervisor);
+                // Over the network the XML cannot tell either: it shows nothing between the job and the use.
+                madePaths.addAll(paths.isEmpty() ? List.of(Optional.empty()) : paths);
+            } else if (!(image.source() instanceof DiskSource.Volume)) {
+                paths(image.source(), hypervisor).forEach(path -> path.ifPresent(otherPaths::add));
+            }
+        }
+        Map<String, FileKey> keys = images.identify(Stream.of(
+                        pathsOf.values().stream().flatMap(List::stream).flatMap(Optional::stream),
+                        madePaths.stream().flatMap(Optional::stream),
+                        otherPaths.stream())
+                .flatMap(Function.identity())
                 .distinct()
-                .toList();
-        Map<String, FileKey> keys = images.identify(all);
+                .toList());
         Map<String, Disk> disks = new HashMap<>();
         for (DiskSpec disk : domain.disks()) {
-            List<Optional<String>> paths = Objects.requireNonNull(pathsOf.get(disk.target()));
-            Set<FileKey> files = new HashSet<>();
-            boolean seen = true;
-            for (Optional<String> path : paths) {
-                FileKey key = path.map(keys::get).orElse(null);
-                if (key != null) {
-                    files.add(key);
-                } else if (path.isPresent()) {
-                    seen = false;
-                }
-            }
-            boolean provable = paths.stream().allMatch(Optional::isPresent);
-            disks.put(disk.target(), new Disk(disk, Set.copyOf(files), provable, seen));
+            disks.put(disk.target(), new Disk(disk, images(Objects.requireNonNull(pathsOf.get(disk.target())), keys)));
         }
         return new LiveDisks(
                 disks,
+                madePaths.isEmpty() ? Optional.empty() : Optional.of(images(madePaths, keys)),
                 otherPaths.stream().map(keys::get).filter(Objects::nonNull).collect(Collectors.toSet()));
+    }
+
+    private static Images images(List<Optional<String>> paths, Map<String, FileKey> keys) {
+        Set<FileKey> files = new HashSet<>();
+        boolean seen = true;
+        for (Optional<String> path : paths) {
+            FileKey key = path.map(keys::get).orElse(null);
+            if (key != null) {
+                files.add(key);
+            } else if (path.isPresent()) {
+                seen = false;
+            }
+        }
+        return new Images(Set.copyOf(files), paths.stream().allMatch(Optional::isPresent), seen);
     }
 
     private static Stream<DiskSource> imagesOf(DiskSpec disk) {
@@ -123,13 +140,17 @@ record LiveDisks(Map<String, Disk> byTarget, Set<FileKey> others) {
 
     /** Whether all files of all disks could be looked at. */
     boolean seen() {
-        return byTarget.values().stream().allMatch(Disk::seen);
+        return images().allMatch(Images::seen);
     }
 
     /** All files of all disks, and of the rest. */
     Set<FileKey> files() {
         Set<FileKey> all = new HashSet<>(others);
-        byTarget.values().forEach(disk -> all.addAll(disk.files()));
+        images().forEach(images -> all.addAll(images.files()));
         return all;
+    }
+
+    private Stream<Images> images() {
+        return Stream.concat(byTarget.values().stream().map(Disk::images), made.stream());
     }
 }

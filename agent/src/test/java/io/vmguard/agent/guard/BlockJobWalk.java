@@ -82,8 +82,6 @@ final class BlockJobWalk {
     /** All that it ever had. */
     private final Set<String> used = new HashSet<>(chain);
 
-    private final Set<String> overlays = new HashSet<>();
-
     private @Nullable Job job;
     /** Where the job writes to. */
     private String written = "";
@@ -155,8 +153,6 @@ final class BlockJobWalk {
         Set<LeaseName> rest = new HashSet<>(held.keySet());
         due().keySet().forEach(image -> rest.remove(lease(image)));
         rest.remove(lease("/i/0")); // it may have been pivoted away before anybody but its start had named it
-        // Who has seen an overlay only while it was being made does not know of which disk it was.
-        overlays.forEach(image -> rest.remove(lease(image)));
         if (isSighted() && !rest.isEmpty()) {
             throw new Violation("kept, and nobody uses it: " + rest);
         }
@@ -249,7 +245,6 @@ final class BlockJobWalk {
         int dice = random.nextInt(4);
         if (dice == 0 && chain.size() < LONGEST_CHAIN) {
             made = name();
-            overlays.add(made);
         } else if (dice == 1 && chain.size() > 1) {
             say("active commit");
             tally.commits++;

@@ -651,18 +651,37 @@ class DomainGuardFollowTest {
         assertThat(mode(bench, "/i/a")).isEqualTo(LeaseMode.SHARED);
     }
 
+    /** A backup is such a job, and shows its target no more once that is made. */
     @Test
-    void anImageThatWasMadeForNothingIsGivenBackWhenTheDomainEnds() {
+    void anImageThatWasMadeForNoDiskIsGivenBackWhenQemuHasClosedIt() {
         GuardBench bench = running();
-        live.jobs(
-                "<blockjob type='create' state='running'><src type='file' format='raw'><source file='/i/n'/></src></blockjob>");
-        live.show(bench);
+        live.jobs(made("<src type='file' format='raw'><source file='/i/n'/></src>"))
+                .show(bench);
+        bench.images.open(PID, "/i/a", "/i/n");
+        live.jobs().show(bench);
+        bench.pass(Duration.ofHours(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/n"));
+        bench.images.open(PID, "/i/a");
+        bench.pass(Duration.ofSeconds(6));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void anImageThatWasMadeOverTheNetworkForNoDiskIsGivenBackWhenTheDomainEnds() {
+        GuardBench bench = running();
+        live.jobs(made("<src type='network' format='raw'><source protocol='rbd' name='p/n'/></src>"))
+                .show(bench);
+        assertThat(bench.lockspace.held()).hasSize(2);
         live.jobs().show(bench);
         bench.pass(Duration.ofMinutes(1));
-        assertThat(bench.lockspace.held()).contains(lease("/i/n"));
+        assertThat(bench.lockspace.held()).hasSize(2);
         bench.processes.end(DEMO.uuid());
         bench.settle();
         assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    private static String made(String source) {
+        return "<blockjob type='create' state='running'>" + source + "</blockjob>";
     }
 
     @Test

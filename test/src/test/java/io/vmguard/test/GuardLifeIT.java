@@ -115,7 +115,9 @@ class GuardLifeIT {
     void domainsOutliveAStopForGoodIfSomebodyHasChosenThatAndNotAPlainStop() {
         String keptDisk = HOSTS.disk("kept");
         String plainDisk = HOSTS.disk("plain");
+        String endedDisk = HOSTS.disk("ended");
         create(a, "plain", plainDisk).mustSucceed();
+        create(a, "ended", endedDisk).mustSucceed();
         create(b, "kept", keptDisk).mustSucceed();
         int pid = qemu(b, "kept");
 
@@ -126,8 +128,10 @@ class GuardLifeIT {
         assertThat(b.host.sh("ls /run/vmguard/*.deadman").ok()).isFalse();
         assertThat(create(b, "early", HOSTS.disk("early")).mustFail().stderr()).contains("systemctl status vmguard");
 
-        a.host.sh("systemctl stop vmguard-deadman vmguard").mustSucceed();
+        a.host.sh("systemctl stop vmguard-deadman vmguard && systemctl stop 'libvirtd*'")
+                .mustSucceed();
         long stoppedNanos = System.nanoTime();
+        a.host.sh("kill -KILL $(cat /run/libvirt/qemu/ended.pid)").mustSucceed();
         Duration over = LOST.plus(DESTROY).plus(KILL_SLACK);
         Eventually.await(
                 "their leases to be lost, and the deadman's time to be over",
@@ -136,12 +140,20 @@ class GuardLifeIT {
         assertThat(property(b, "vmguard", "ActiveState")).isEqualTo("inactive");
         assertThat(List.of(a.hasQemu("plain"), b.hasQemu("kept"))).containsExactly(true, true);
 
-        a.host.sh("systemctl start vmguard-deadman && systemctl start --no-block vmguard")
+        // As at a boot: libvirtd waits for the agent, which must not wait for its word on what has ended.
+        a.host.sh("systemctl start vmguard-deadman && systemctl start --no-block vmguard libvirtd")
                 .mustSucceed();
         b.host.sh("systemctl start --no-block vmguard").mustSucceed();
         Eventually.await("plain to be stopped before a new membership", SOON, () -> !a.hasQemu("plain"));
         a.awaitReady();
+        Eventually.await(
+                "libvirtd to be started after it",
+                SOON,
+                () -> property(a, "libvirtd", "ActiveState").equals("active"));
+        assertThat(micros(a, "libvirtd", "ExecMainStartTimestampMonotonic"))
+                .isGreaterThanOrEqualTo(micros(a, "vmguard", "ActiveEnterTimestampMonotonic"));
         create(a, "plain", plainDisk).mustSucceed();
+        create(a, "ended", endedDisk).mustSucceed();
         b.awaitReady();
         b.awaitLeases("kept", 1, SOON);
         assertThat(qemu(b, "kept")).isEqualTo(pid);

@@ -46,8 +46,9 @@ import org.apache.logging.log4j.Logger;
  *
  * <ul>
  *   <li>A start is granted when all its leases are held, never before.
- *   <li>A lease is given back when the QEMU of its run is <em>proved</em> gone: its pidfd says so, or no QEMU was ever seen, libvirt
- *       lists the domain as inactive after the grant, and no process of it exists. Hooks and events are only hints to look.
+ *   <li>A lease is given back when the QEMU of its run is <em>proved</em> gone: its pidfd says so, or no QEMU was ever seen, after the
+ *       grant libvirt lists the domain as inactive or no daemon of it is there, and then no process of it exists. Hooks and events are
+ *       only hints to look.
  *   <li>When the membership is lost, every run with a lease is stopped as it wants to be, if that can be had in time: see {@link
  *       io.vmguard.agent.fence.FencePolicy}. Before every step the guard looks whether it still is a member: a step that comes late, after a
  *       suspend or a freeze, is preceded by the stopping of what is overdue.
@@ -127,6 +128,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         this.reconciliation = new Reconciliation(
                 state,
                 hypervisor,
+                processes,
                 activeDomains,
                 claims,
                 follower,

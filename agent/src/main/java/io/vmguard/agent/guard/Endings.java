@@ -117,8 +117,8 @@ final class Endings {
             boolean inactive =
                     run.inactiveSinceNanos > run.mayRunSinceNanos && (!run.carriedOver || run.pending.isEmpty());
             if (inactive && askedNanos > run.inactiveSinceNanos) {
-                // libvirt had no such domain after the grant, so no start of it was under way, and there is no process
-                // either.
+                // After the grant libvirt had no such domain, or there was no libvirt: no start of it was under way.
+                // And there is no process either.
                 end(run);
             } else if (run.found) {
                 hintEnd(run); // listed, but without a process: one of the two is out of date

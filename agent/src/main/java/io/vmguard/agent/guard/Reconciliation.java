@@ -7,6 +7,7 @@ import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.agent.hypervisor.Hypervisor;
 import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.process.GuardedProcess;
+import io.vmguard.agent.process.QemuProcesses;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
@@ -35,6 +36,7 @@ final class Reconciliation {
 
     private final GuardState state;
     private final Hypervisor hypervisor;
+    private final QemuProcesses processes;
     private final ActiveDomains activeDomains;
     private final LeaseClaims claims;
     private final LeaseFollower follower;
@@ -57,6 +59,7 @@ final class Reconciliation {
     Reconciliation(
             GuardState state,
             Hypervisor hypervisor,
+            QemuProcesses processes,
             ActiveDomains activeDomains,
             LeaseClaims claims,
             LeaseFollower follower,
@@ -66,6 +69,7 @@ final class Reconciliation {
             BiConsumer<Run, Runnable> explain) {
         this.state = state;
         this.hypervisor = hypervisor;
+        this.processes = processes;
         this.activeDomains = activeDomains;
         this.claims = claims;
         this.follower = follower;
@@ -88,20 +92,43 @@ final class Reconciliation {
         state.listWanted = false;
         listUnderWay = true;
         nextListNanos = nowNanos + RECONCILE_NANOS;
+        boolean wordWanted = awaitsWord();
         state.loop.askHypervisor(
                 () -> {
+                    // Looked for first: at boot libvirt may be waiting for this agent, with a socket that takes the
+                    // question and
+                    // nobody behind it.
+                    if (wordWanted && processes.daemonGone()) {
+                        state.loop.tell(() -> onDaemonGone(nowNanos));
+                    }
                     Optional<List<ListedDomain>> listed = activeDomains.list();
                     state.loop.tell(() -> onList(listed, nowNanos));
                 },
                 () -> onList(Optional.empty(), nowNanos));
     }
 
+    /** Whether somebody may be over, and only libvirt can say that no QEMU of it is to come. */
+    private boolean awaitsWord() {
+        return state.runs.values().stream().anyMatch(run -> run.endHinted && run.process == null);
+    }
+
+    /** As good as a list with nothing in it: what was granted before, nobody is left to bring about. */
+    private void onDaemonGone(long begunNanos) {
+        long nowNanos = state.clock.bootNanos();
+        for (Run run : state.runs.values()) {
+            if (run.process == null && run.phase == Phase.GRANTED && run.mayRunSinceNanos < begunNanos) {
+                // Now and not when the look began: only a search for its process that begins after it counts.
+                run.inactiveSinceNanos = nowNanos;
+                run.nextLookupNanos = nowNanos;
+            }
+        }
+    }
+
     private void onList(Optional<List<ListedDomain>> listed, long begunNanos) {
         listUnderWay = false;
         if (listed.isEmpty()) {
             // Not known; who waits for libvirt's word is not left to wait for the next one that comes by itself.
-            boolean asked =
-                    listAsked || state.runs.values().stream().anyMatch(run -> run.endHinted && run.process == null);
+            boolean asked = listAsked || awaitsWord();
             nextListNanos =
                     Math.min(nextListNanos, state.clock.bootNanos() + (asked ? ASK_AGAIN_NANOS : RECONCILE_NANOS));
             return;

@@ -95,7 +95,7 @@ final class Run {
     boolean found;
     /** Somebody said that it has ended. */
     boolean endHinted;
-    /** Begin of the latest list of libvirt's that did not have it; 0 = none. */
+    /** Begin of the latest list of libvirt's that did not have it, or when no daemon of libvirt's was found; 0 = none. */
     long inactiveSinceNanos;
 
     /** What it wants to happen when its leases are lost; {@link OnLockFailure#UNSAID} until somebody has shown its XML. */

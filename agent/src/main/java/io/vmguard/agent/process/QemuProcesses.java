@@ -18,6 +18,13 @@ public interface QemuProcesses extends AutoCloseable {
      */
     Lookup find(String domainName, UUID uuid);
 
+    /**
+     * Whether it is proved that at one moment of the call no daemon was there that makes such processes: whatever it had in the making is
+     * found by {@link #find} from then on, or never comes. What comes later asks first. False if that cannot be told. Answers within a
+     * few seconds.
+     */
+    boolean daemonGone();
+
     /** Lets go of all processes, which go on running, and ends the thread that watches them. */
     @Override
     void close();

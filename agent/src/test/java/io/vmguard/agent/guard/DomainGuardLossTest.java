@@ -252,6 +252,49 @@ class DomainGuardLossTest {
         assertThat(fresh.guard.view().domains()).isEmpty();
     }
 
+    /** libvirt is ordered after the agent at boot: its word on what has long ended would be waited for until the agent gave up waiting. */
+    @Test
+    void usersOfALostEarlierLifeAreGoneWithoutLibvirtWhenItsDaemonIsNotThere() {
+        GuardBench fresh = GuardBench.of(GuardBench.settings(false, false));
+        fresh.hypervisor.silent(true);
+        fresh.processes.daemonGone(true);
+        fresh.guard.previousLifeLost(Map.of(DEMO1.resource(), LeaseUse.exclusive(DEMO1.note())));
+        fresh.pass(Duration.ofSeconds(2));
+        assertThat(fresh.lockspace.usersGoneCalls()).isEqualTo(1);
+        assertThat(fresh.guard.view().domains()).isEmpty();
+    }
+
+    @Test
+    void processOfALostEarlierLifeIsAwaitedAlsoWhenLibvirtsDaemonIsNotThere() {
+        GuardBench fresh = GuardBench.of(GuardBench.settings(false, false));
+        FakeProcess qemu = fresh.launch(DEMO1);
+        qemu.stick();
+        fresh.hypervisor.silent(true);
+        fresh.processes.daemonGone(true);
+        fresh.guard.previousLifeLost(Map.of(DEMO1.resource(), LeaseUse.exclusive(DEMO1.note())));
+        fresh.pass(Duration.ofMinutes(1));
+        assertThat(fresh.lockspace.usersGoneCalls()).isZero();
+        qemu.end();
+        fresh.settle();
+        assertThat(fresh.lockspace.usersGoneCalls()).isEqualTo(1);
+    }
+
+    /** A QEMU that its daemon left behind half made is not seen by a search that had begun before. */
+    @Test
+    void aSearchFromBeforeTheDaemonsAbsenceProvesNothing() {
+        GuardBench fresh = GuardBench.of(GuardBench.settings(false, false));
+        fresh.hypervisor.silent(true);
+        fresh.guard.previousLifeLost(Map.of(DEMO1.resource(), LeaseUse.exclusive(DEMO1.note())));
+        fresh.pass(Duration.ofSeconds(1));
+        fresh.processes.duringNextFind(() -> {
+            fresh.processes.daemonGone(true);
+            fresh.launch(DEMO1).stick();
+        });
+        fresh.pass(Duration.ofSeconds(10));
+        assertThat(fresh.lockspace.usersGoneCalls()).isZero();
+        assertThat(fresh.view(DEMO1)).map(DomainView::state).contains("stopping");
+    }
+
     @Test
     void earlierLifeWithoutUsersIsOverAtOnce() {
         GuardBench fresh = GuardBench.of(GuardBench.settings(false, false));

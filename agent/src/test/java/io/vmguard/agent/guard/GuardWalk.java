@@ -277,6 +277,9 @@ final class GuardWalk {
 
     private void libvirtAnswersUnlessAHookRuns() {
         bench.hypervisor.silent(libvirtSilent || machines.stream().anyMatch(machine -> machine.asking != null));
+        // Silent for want of a daemon: then nobody serves a hook or makes a QEMU.
+        bench.processes.daemonGone(
+                libvirtSilent && machines.stream().noneMatch(machine -> machine.asking != null || machine.launching));
     }
 
     private void countPauses() {

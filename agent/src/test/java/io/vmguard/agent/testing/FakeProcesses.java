@@ -15,6 +15,7 @@ public final class FakeProcesses implements QemuProcesses {
     private int lookups;
     private long startTicks = 1_000_000;
     private boolean silent;
+    private boolean daemonGone;
 
     @Nullable
     private RuntimeException bug;
@@ -55,6 +56,11 @@ public final class FakeProcesses implements QemuProcesses {
         silent = nowSilent;
     }
 
+    /** From now on there is no daemon of libvirt's, or there is one again. */
+    public synchronized void daemonGone(boolean nowGone) {
+        daemonGone = nowGone;
+    }
+
     /** The next lookup throws this. */
     public synchronized void failOnce(RuntimeException exception) {
         bug = exception;
@@ -88,6 +94,11 @@ public final class FakeProcesses implements QemuProcesses {
             event.run();
         }
         return process != null && process.alive() ? new Lookup.Found(process.hold()) : new Lookup.NotFound();
+    }
+
+    @Override
+    public synchronized boolean daemonGone() {
+        return daemonGone && !silent;
     }
 
     @Override

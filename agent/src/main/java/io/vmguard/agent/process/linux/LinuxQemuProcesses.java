@@ -71,6 +71,21 @@ public final class LinuxQemuProcesses implements QemuProcesses {
     }
 
     @Override
+    public boolean daemonGone() {
+        try {
+            return CompletableFuture.supplyAsync(search::daemonGone, lookups)
+                    .get(LOOKUP_LIMIT.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (RejectedExecutionException | TimeoutException e) {
+            return false;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        } catch (ExecutionException e) {
+            throw new IllegalStateException("search for libvirt's daemon", e.getCause());
+        }
+    }
+
+    @Override
     public Lookup find(String domainName, UUID uuid) {
         CompletableFuture<Lookup> answer;
         try {

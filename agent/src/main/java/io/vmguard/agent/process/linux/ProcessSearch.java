@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -52,6 +53,45 @@ final class ProcessSearch {
             }
         }
         return scan(domainName, uuid);
+    }
+
+    /**
+     * Whether no process is there whose program is libvirt's daemon: neither the daemon nor a child of it that is not yet QEMU. Looked for
+     * twice: what is made while the table is being read may be missed, and is there the second time if it is to become a QEMU.
+     */
+    boolean daemonGone() {
+        try {
+            return noDaemonListed() && noDaemonListed();
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private boolean noDaemonListed() throws IOException {
+        for (int pid : proc.pids()) {
+            try {
+                if (mayBeDaemon(pid)) {
+                    return false;
+                }
+            } catch (NoSuchFileException e) {
+                // Ended between listing and reading.
+            }
+        }
+        return true;
+    }
+
+    /** Its own name counts as well: a thread that waits for storage may outlive what else could be read. */
+    private boolean mayBeDaemon(int pid) throws IOException {
+        String program = proc.program(pid);
+        Optional<ProcFs.Status> status = proc.status(pid);
+        if (status.isEmpty()) {
+            return true;
+        }
+        String command = status.get().command();
+        boolean unknown = program.isEmpty()
+                && !status.get().kernelThread()
+                && !status.get().isZombie();
+        return unknown || DAEMONS.stream().anyMatch(name -> program.startsWith(name) || command.startsWith(name));
     }
 
     private OptionalInt recordedPid(String domainName) {

@@ -252,6 +252,45 @@ class LinuxQemuProcessesTest {
         }
     }
 
+    /** The daemon, a child of it that is not yet QEMU, one that cannot be looked at; a QEMU and others prove nothing of it. */
+    @Test
+    void libvirtsDaemonIsGoneOnlyWhenNoProcessMayBeIt(@TempDir Path proc) throws IOException {
+        LinuxQemuProcesses shown = LinuxQemuProcesses.start(pidDirectory, proc);
+        try {
+            assertThat(shown.daemonGone()).as("no process at all").isTrue();
+            show(proc, 1, "(systemd) S", "systemd");
+            show(proc, 2, "(kthreadd) S 0 0 0 0 -1 2129984", "");
+            show(proc, 30, "(virtlogd) S", "virtlogd");
+            show(proc, 31, "(qemu-system-x86) S", "qemu-system-x86_64");
+            show(proc, 32, "(true) Z", "");
+            Files.createDirectories(proc.resolve("33")); // ended between listing and reading
+            assertThat(shown.daemonGone()).as("others").isTrue();
+            for (List<String> daemon : List.of(
+                    List.of("(libvirtd) S", "libvirtd"),
+                    List.of("(virtqemud) T", "virtqemud"),
+                    List.of("(rpc-virtqemud) S", "virtqemud"),
+                    List.of("(libvirtd) S", "libvirtd (deleted)"),
+                    List.of("(libvirtd) Z", ""),
+                    List.of("(secret) S", ""),
+                    List.of("", "secret"))) {
+                show(proc, 40, daemon.get(0), daemon.get(1));
+                assertThat(shown.daemonGone()).as("%s", daemon).isFalse();
+            }
+        } finally {
+            shown.close();
+        }
+    }
+
+    private static void show(Path proc, int pid, String commandAndState, String program) throws IOException {
+        Path entry = Files.createDirectories(proc.resolve(Integer.toString(pid)));
+        String rest = commandAndState.indexOf("-1") > 0 ? "" : " 1 1 1 0 -1 4194560";
+        Files.writeString(entry.resolve("stat"), pid + " " + commandAndState + rest + " 0 0");
+        Files.deleteIfExists(entry.resolve("exe"));
+        if (!program.isEmpty()) {
+            Files.createSymbolicLink(entry.resolve("exe"), Path.of(program));
+        }
+    }
+
     @Test
     void aStoppedProcessIsSeenToBeStoppedUntilItGoesOn() throws IOException {
         GuardedProcess process = found(processes.find(NAME, qemuUuid()));

@@ -176,6 +176,13 @@ final class SoakSite implements AutoCloseable {
         return inTrouble[host] || agentAwayNanos[host] - nanos > 0;
     }
 
+    /** Whether a running domain may have kept it, because the agent was away while it was given up. */
+    private boolean isKept(SoakDisk disk, Ran ran) {
+        return disk.runs()
+                && ran.stderr().contains("is in use by domain " + disk.name + " on host ")
+                && wasAgentAwaySince(disk.host, disk.operatedNanos);
+    }
+
     private boolean isAnyTroubled() {
         return IntStream.range(0, HOSTS).anyMatch(this::isTroubled);
     }
@@ -225,6 +232,9 @@ final class SoakSite implements AutoCloseable {
             } else {
                 boolean late = System.nanoTime() - disk.endedNanos > SETTLED.toNanos();
                 boolean away = disk.lastHost >= 0 && isTroubled(disk.lastHost) || isTroubled(on);
+                if (isInUse(ran) && late && !away && isKept(disk, ran)) {
+                    throw new Kept();
+                }
                 mayBe(isInUse(ran) && (!late || away), ran);
                 count("not free yet");
                 return false;

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.test;
 
+import static io.vmguard.test.LeasedFiles.awaitLeases;
+import static io.vmguard.test.LeasedFiles.report;
 import static io.vmguard.test.TwoHosts.assertFreesAtOnce;
 import static io.vmguard.test.TwoHosts.create;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
-import java.util.Set;
-import java.util.TreeSet;
-import java.util.regex.MatchResult;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -26,7 +23,7 @@ class FollowIT {
     @RegisterExtension
     static final TwoHosts HOSTS = new TwoHosts("io_timeout: 3s", "hook_timeout: 5s");
 
-    private static final Duration SOON = Duration.ofSeconds(45);
+    private static final Duration SOON = LeasedFiles.SOON;
     /** Five seconds for the disk to go, and some for a busy machine. */
     private static final Duration DECIDED = Duration.ofSeconds(20);
 
@@ -256,35 +253,4 @@ class FollowIT {
     private static String state(GuardedHost host, String domain) {
         return host.host.virsh("domstate", domain).stdout().strip();
     }
-
-    /** Waits until the domain holds the leases of these files and of no other. */
-    private static void awaitLeases(GuardedHost host, String domain, String after, String... files) {
-        long begunNanos = System.nanoTime();
-        Set<String> wanted = new TreeSet<>(Set.of(files));
-        Eventually.await(
-                "the leases of " + wanted + " after " + after,
-                SOON,
-                () -> files(host, domain).equals(wanted));
-        report(after, begunNanos);
-    }
-
-    private static void report(String after, long begunNanos) {
-        System.out.printf(
-                "leases followed %s within %d ms%n",
-                after, Duration.ofNanos(System.nanoTime() - begunNanos).toMillis());
-    }
-
-    private static Set<String> files(GuardedHost host, String domain) {
-        Matcher found = Pattern.compile("\\{\"name\":\"" + domain + "\",.*?\"problems\"")
-                .matcher(host.statusJson());
-        Set<String> files = new TreeSet<>();
-        if (found.find()) {
-            for (MatchResult lease : LEASE.matcher(found.group()).results().toList()) {
-                files.add(lease.group(2).equals("true") ? lease.group(1) : lease.group(1) + " (not held)");
-            }
-        }
-        return files;
-    }
-
-    private static final Pattern LEASE = Pattern.compile("\"identity\":\"file:(/[^\"]*)\"[^}]*?\"held\":(true|false)");
 }

@@ -5,11 +5,12 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test chaos soak race sim deb rpm class-list bench bench-agent bench-migration fuzz mutation format clean
+.PHONY: help run test test-virtqemud chaos soak race sim deb rpm class-list bench bench-agent bench-migration fuzz mutation format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
 	@echo 'make test    everything: unit tests, real sanlock, two hosts with the built packages (root or sudo)'
+	@echo 'make test-virtqemud  the agent beside virtqemud, the modular daemon of libvirt, which is compiled for it (ten minutes)'
 	@echo 'make deb     target/vmguard_VERSION_all.deb'
 	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
 	@echo 'make chaos   each fault of a host alone and in pairs, and who could write when; HOSTS=2 pairs of hosts at a time (180 rows, two hours on two quiet cores)'
@@ -49,6 +50,14 @@ test:
 	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
 	VMGUARD_TEST_IMAGE=$$(test/infra/build-images.sh); export VMGUARD_TEST_IMAGE; \
 	$(MVN) verify
+
+test-virtqemud:
+	@test/infra/install-deps.sh
+	$(MAKE) --no-print-directory deb
+	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
+	VMGUARD_TEST_IMAGE=$$(test/infra/build-virtqemud.sh); export VMGUARD_TEST_IMAGE; \
+	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
+		-Dit.test=VirtqemudIT -Dvirtqemud=true
 
 class-list:
 	@scripts/install-deps.sh build

@@ -86,6 +86,7 @@ class LayersTest {
         noClasses()
                 .that(resideOutsideOfPackages(
                         ROOT + ".hypervisor.libvirt",
+                        ROOT + ".identity.linux",
                         ROOT + ".process.linux",
                         ROOT + ".watchdog.linux",
                         ROOT + ".systemd"))

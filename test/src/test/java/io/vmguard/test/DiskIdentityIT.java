@@ -255,6 +255,79 @@ class DiskIdentityIT {
         }
     }
 
+    /**
+     * A server that takes root for nobody lets QEMU's user read what the agent may not. Here the agent is root without the rights that set
+     * root apart, before an image of QEMU's user.
+     */
+    @Test
+    void aChainThatRootMayNotReadIsReadAsItsOwner() {
+        a.host.sh("mkdir /srv/a/squashed && cd /srv/a/squashed && truncate -s 1M base.img"
+                        + " && qemu-img create -q -f qcow2 -b base.img -F raw top.qcow2"
+                        + " && chown -R libvirt-qemu: . && chmod 700 . && chmod 600 *")
+                .mustSucceed();
+        String top = disk("qcow2", "/srv/a/squashed/top.qcow2", "");
+        try {
+            restartedWith(a, "CAP_KILL CAP_SYS_PTRACE");
+            assertThat(a.host.createDomain("layered", "--xml", top).mustFail().stderr())
+                    .contains(
+                            "its backing images are not known: /srv/a/squashed/top.qcow2: looking at it is not permitted",
+                            "write <backingStore/> if there are none");
+            restartedWith(a, "CAP_KILL CAP_SYS_PTRACE CAP_SETUID CAP_SETGID");
+            a.host.createDomain("layered", "--xml", top).mustSucceed();
+            assertThat(TwoHosts.create(b, "intruder", "/mnt/b/squashed/base.img")
+                            .mustFail()
+                            .stderr())
+                    .containsPattern("squashed/base\\.img\\) is in use by .*node-a");
+        } finally {
+            // Before the restart: on a slow machine that takes longer than leases of this io_timeout last.
+            a.host.sh("virsh destroy layered");
+            Eventually.await(
+                    "its leases to be given back",
+                    Duration.ofSeconds(30),
+                    () -> a.statusJson().contains("\"domains\":[]"));
+            a.host.sh("rm -r " + RIGHTS + "; systemctl daemon-reload; systemctl restart vmguard")
+                    .mustSucceed();
+            a.awaitReady();
+        }
+    }
+
+    private static final String RIGHTS = "/run/systemd/system/vmguard.service.d";
+
+    private static void restartedWith(GuardedHost host, String capabilities) {
+        host.host
+                .sh("mkdir -p " + RIGHTS
+                        + "; printf '%s\n' '[Service]' 'CapabilityBoundingSet=' 'CapabilityBoundingSet=" + capabilities
+                        + "' >" + RIGHTS + "/rights.conf; systemctl daemon-reload; systemctl restart vmguard")
+                .mustSucceed();
+        host.awaitReady();
+    }
+
+    @Test
+    void aChainOnANetworkDiskIsWhatTheXmlSaysOrRefused() {
+        a.host.sh("cd /var/tmp && qemu-img create -q -f qcow2 layered.qcow2 1M"
+                        + " && qemu-nbd --fork --persistent --shared=4 -f raw -x layered -k /var/tmp/layered.sock"
+                        + " --pid-file=/var/tmp/layered.pid layered.qcow2 && chmod 666 layered.sock")
+                .mustSucceed();
+        try {
+            assertThat(a.host.createDomain("layered", "--xml", layeredNbd(""))
+                            .mustFail()
+                            .stderr())
+                    .contains(
+                            "the header of a qcow2 image that is neither a file nor a block device is not read. Name them");
+            // So libvirt and QEMU take it, too: without this element QEMU would read on by itself.
+            a.host.createDomain("layered", "--xml", layeredNbd("<backingStore/>"))
+                    .mustSucceed();
+        } finally {
+            a.host.sh("virsh destroy layered; kill $(cat /var/tmp/layered.pid)");
+        }
+    }
+
+    private static String layeredNbd(String below) {
+        return "<disk type='network' device='disk'><driver name='qemu' type='qcow2'/><source protocol='nbd' name='layered'>"
+                + "<host transport='unix' socket='/var/tmp/layered.sock'/></source>" + below
+                + "<target dev='vda' bus='virtio'/></disk>";
+    }
+
     @Test
     void sharedAndExclusiveUsersOfOneDiskAreKeptApartWithNames() {
         a.host.sh("truncate -s 1M /srv/a/dir/shared.img; chmod 666 /srv/a/dir/shared.img")

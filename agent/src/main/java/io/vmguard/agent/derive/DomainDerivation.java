@@ -28,6 +28,9 @@ final class DomainDerivation {
 
     private static final String SWTPM_STATE = "/var/lib/libvirt/swtpm/";
     private static final int MAX_NAME_BYTES = 48;
+    /** The way out where nothing is wrong with the image: libvirt and QEMU keep to what the XML says of a chain. */
+    private static final String NAME_THEM =
+            ". Name them in the domain's XML (<backingStore>), or write <backingStore/> if there are none";
     /** Leases that come with those of a device: of one that is there twice, only its own are news. */
     private static final Set<String> BESIDE =
             Set.of(DiskLease.BACKING, DiskLease.ALIAS, DiskLease.COMPAT, DiskLease.WHOLE);
@@ -92,10 +95,12 @@ final class DomainDerivation {
         below.backing().forEach(image -> protect(target, DiskLease.BACKING, LeaseMode.SHARED, image.source(), true));
         below.missing().ifPresent(reason -> {
             String text = "its backing images are not known: " + reason;
-            if ((below.broken() && !disk.optional()) || settings.identity().refuseUnidentified()) {
+            if (!below.broken()) {
+                refusals.add(new Refusal(target, text + NAME_THEM));
+            } else if (!disk.optional() || settings.identity().refuseUnidentified()) {
                 refusals.add(new Refusal(target, text));
             } else {
-                unprotected.add(new Unprotected(target + " backing", text));
+                unprotected.add(new Unprotected(target + " backing", text)); // libvirt starts the domain without it
             }
         });
     }

@@ -31,7 +31,7 @@ public final class BackingChain {
      * @param backing from the top down
      * @param dataFiles of the top image: written like the image itself
      * @param missing why the chain may be longer than that; empty if it is whole
-     * @param broken it is so wrong that a start must not go on
+     * @param broken what is there is missing or wrong, also for QEMU; else QEMU may be able to read what this process cannot
      */
     public record Chain(List<ImageSpec> backing, List<ImageSpec> dataFiles, Optional<String> missing, boolean broken) {
         public Chain {
@@ -70,7 +70,8 @@ public final class BackingChain {
                 return new Chain(
                         backing,
                         dataFiles,
-                        Optional.of("the header of a " + kind + " image on a network disk is not read"),
+                        Optional.of("the header of a " + kind
+                                + " image that is neither a file nor a block device is not read"),
                         false);
             }
             Head head = facts.head(path.get(), ImageHeader.LENGTH);
@@ -115,7 +116,10 @@ public final class BackingChain {
         return new Chain(backing, dataFiles, Optional.of(reason), true);
     }
 
-    /** Names more images if the guess is wrong, never fewer. */
+    /**
+     * Of an image whose format nobody says. Names more images if the guess is wrong, never fewer: on the network nothing can be looked
+     * at, and libvirt starts no domain with such an image there.
+     */
     private String probed(DiskSource source) {
         return localPath(source)
                 .map(path -> facts.head(path, ImageHeader.LENGTH))

@@ -24,6 +24,9 @@ import org.junit.jupiter.api.Test;
 
 /** Whole domains on a recorded host: backing images, modes, and everything beside disks. */
 class HostDerivationTest {
+    private static final String WAY_OUT =
+            "Name them in the domain's XML (<backingStore>), or write <backingStore/> if there are none";
+
     private static final String UUID = "6f1c1c1e-0f0e-4a54-9c55-0d6a4f0f9a01";
     private static final String XFS = "fs:8d0a7c1e-5b5e-4f3f-9a52-0a1b2c3d4e5f";
     private static final IdentityRules PLAIN = new IdentityRules(false, false, CephClusters.NONE);
@@ -90,16 +93,53 @@ class HostDerivationTest {
     }
 
     @Test
-    void aBrokenChainIsRefusedAndAnUnreadableOneNamed() throws Exception {
+    void aChainThatIsBrokenOrCannotBeReadIsRefused() throws Exception {
         host.image("/vms/a", Images.qcow2("a", "qcow2"));
         host.and("== file /var/lib/libvirt/images/a\n== denied /vms/b\n== file /var/lib/libvirt/images/b");
-        Derivation derivation = disks(qcow2("/vms/a", "vda", "") + qcow2("/vms/b", "vdb", ""));
-        assertThat(derivation.refusals())
+        assertThat(disks(qcow2("/vms/a", "vda", "") + qcow2("/vms/b", "vdb", ""))
+                        .refusals())
                 .containsExactly(
-                        new Refusal("vda", "its backing images are not known: its backing images lead in a circle"));
-        assertThat(derivation.unprotected())
-                .containsExactly(new Unprotected(
-                        "vdb backing", "its backing images are not known: /vms/b: reading it is not permitted"));
+                        new Refusal("vda", "its backing images are not known: its backing images lead in a circle"),
+                        new Refusal(
+                                "vdb",
+                                "its backing images are not known: /vms/b: reading it is not permitted. " + WAY_OUT));
+        assertThat(disks(layeredRbd("")).refusals())
+                .containsExactly(new Refusal(
+                        "vdc",
+                        "its backing images are not known: the header of a qcow2 image that is neither a file nor a block device is not read. "
+                                + WAY_OUT));
+    }
+
+    @Test
+    void anUnreadableImageIsNoHindranceWhereTheXmlSaysWhatIsBelow() throws Exception {
+        host.and("== denied /vms/b\n== file /var/lib/libvirt/images/b\n== file /var/lib/libvirt/images/base");
+        Derivation nothingBelow = disks(qcow2("/vms/b", "vdb", "<backingStore/>") + layeredRbd("<backingStore/>"));
+        assertThat(nothingBelow.refusals()).isEmpty();
+        assertThat(lines(nothingBelow))
+                .containsExactly("vdb disk exclusive " + XFS + "/b", "vdc disk exclusive rbd:pool/image");
+        Derivation named = disks(qcow2(
+                "/vms/b",
+                "vdb",
+                "<backingStore type='file'><format type='raw'/>"
+                        + "<source file='/vms/base'/><backingStore/></backingStore>"));
+        assertThat(named.refusals()).isEmpty();
+        assertThat(lines(named))
+                .containsExactly("vdb disk exclusive " + XFS + "/b", "vdb backing shared " + XFS + "/base");
+    }
+
+    @Test
+    void anUnreadableRawImageHasNothingBelowIt() throws Exception {
+        host.and("== denied /vms/b\n== file /var/lib/libvirt/images/b");
+        assertThat(disks("<disk><driver type='raw'/><source file='/vms/b'/><target dev='vdb'/></disk>"
+                                + "<disk type='network'><driver type='raw'/>"
+                                + "<source protocol='rbd' name='pool/image'/><target dev='vdc'/></disk>")
+                        .refusals())
+                .isEmpty();
+    }
+
+    private static String layeredRbd(String inner) {
+        return "<disk type='network'><driver type='qcow2'/><source protocol='rbd' name='pool/image'/><target dev='vdc'/>"
+                + inner + "</disk>";
     }
 
     @Test

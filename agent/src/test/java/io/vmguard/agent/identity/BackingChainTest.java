@@ -111,7 +111,7 @@ class BackingChainTest {
         assertThat(chain("/i/top", "qcow2").missing()).isEmpty();
         host.image("/i/top", Images.qcow2("nbd://host/e", "qcow2"));
         assertThat(chain("/i/top", "qcow2").missing())
-                .hasValue("the header of a qcow2 image on a network disk is not read");
+                .hasValue("the header of a qcow2 image that is neither a file nor a block device is not read");
         assertThat(chain("/i/top", "qcow2").broken()).isFalse();
     }
 

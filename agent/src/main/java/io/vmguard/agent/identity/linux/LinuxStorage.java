@@ -102,11 +102,26 @@ public final class LinuxStorage implements StorageFacts {
         return major + ":" + (minor & 0xffffffffL);
     }
 
+    /** Read as root; where that is refused, as with {@code root_squash} of NFS, as the owner of what refused. */
     @Override
     public Head head(String path, int length) {
         Path image;
         try {
             image = Path.of(path);
+        } catch (InvalidPathException e) {
+            return new Unreadable("it cannot be looked at: " + e.getMessage(), false);
+        }
+        Head head = read(image, length);
+        if (!(head instanceof Unreadable unreadable) || !unreadable.denied()) {
+            return head;
+        }
+        return FileOwner.nearest(image)
+                .flatMap(owner -> owner.call(() -> read(image, length)))
+                .orElse(head);
+    }
+
+    private static Head read(Path image, int length) {
+        try {
             int type = (Integer) Files.getAttribute(image, "unix:mode") & TYPE_MASK;
             if (type != 0x8000 && type != BLOCK) {
                 return new Unreadable("it is neither a file nor a block device", false);
@@ -115,7 +130,7 @@ public final class LinuxStorage implements StorageFacts {
             return new Unreadable("there is no such file", false);
         } catch (AccessDeniedException e) {
             return new Unreadable("looking at it is not permitted", true);
-        } catch (IOException | InvalidPathException e) {
+        } catch (IOException e) {
             return new Unreadable("it cannot be looked at: " + e.getMessage(), false);
         }
         // Not opened before it is known to be no pipe, which would wait for a writer.

@@ -185,6 +185,67 @@ class StockNeighbourIT {
                 .contains("is in use by domain ours on host node-a");
     }
 
+    /** A lease that the XML names, of whatever the operator means by it: once made by stock's tool, once by us. */
+    @Test
+    void aLeaseElementIsTheSameLeaseOnBothKindsOfHosts() {
+        stock.sh("truncate -s 1M /shared-leases/stock-made && sanlock direct init -r"
+                        + " __LIBVIRT__DISKS__:stock-made:/shared-leases/stock-made:0")
+                .mustSucceed();
+        for (String key : new String[] {"stock-made", "our-own"}) {
+            String onA = lease("__LIBVIRT__DISKS__", key, "/leases/" + key, "0");
+            String elsewhere = lease("__LIBVIRT__DISKS__", key, "/shared-leases/" + key, "0");
+            a.host.createDomain("ours", "--xml", onA).mustSucceed();
+            assertThat(c.host.createDomain("intruder", "--xml", elsewhere)
+                            .mustFail()
+                            .stderr())
+                    .contains("(lease:" + key + ") is in use by domain ours on host node-a");
+            assertLockRefused(stock.createDomain("theirs", "--xml", elsewhere));
+            a.host.virsh("destroy", "ours").mustSucceed();
+            startsOnStock("--xml", elsewhere);
+            for (GuardedHost host : new GuardedHost[] {a, c}) {
+                assertThat(host.host
+                                .createDomain("ours", "--xml", host == a ? onA : elsewhere)
+                                .mustFail()
+                                .stderr())
+                        .contains("(lease:" + key + ") is in use by");
+            }
+            stock.virsh("destroy", "theirs").mustSucceed();
+            Eventually.await(
+                    "the lease to be free",
+                    Duration.ofSeconds(10),
+                    () -> c.host.createDomain("ours", "--xml", elsewhere).ok());
+            c.host.virsh("destroy", "ours").mustSucceed();
+        }
+    }
+
+    /** Stock would look there; we have our leases in one place, and say so instead of starting a domain without. */
+    @Test
+    void aLeaseElementThatIsNotOfThisPlaceIsRefused() {
+        for (String[] wrong : new String[][] {
+            {
+                lease("other", "key", "/leases/key", "0"),
+                "it is in lockspace other, and this host's is __LIBVIRT__DISKS__"
+            },
+            {
+                lease("__LIBVIRT__DISKS__", "key", "/images/key", "0"),
+                "it is in /images/key, and leases here are in /leases"
+            },
+            {lease("__LIBVIRT__DISKS__", "key", "/leases/key", "1048576"), "it is at offset 1048576 of its file"},
+            {
+                lease("__LIBVIRT__DISKS__", "__LIBVIRT__DISKS__", "/leases/__LIBVIRT__DISKS__", "0"),
+                "the name of the lockspace"
+            }
+        }) {
+            assertThat(a.host.createDomain("ours", "--xml", wrong[0]).mustFail().stderr())
+                    .contains("it cannot be held by this host", wrong[1]);
+        }
+    }
+
+    private static String lease(String lockspace, String key, String path, String offset) {
+        return "<lease><lockspace>" + lockspace + "</lockspace><key>" + key + "</key><target path='" + path
+                + "' offset='" + offset + "'/></lease>";
+    }
+
     private static void startsOnStock(String... options) {
         Eventually.await(
                 "the stock host to start it",

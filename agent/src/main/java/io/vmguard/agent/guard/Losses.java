@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -162,7 +163,10 @@ final class Losses {
         List<LeaseNote> users = notes(leases);
         LOG.error(
                 "VG-302 an earlier agent of this boot died with leases held that have expired since; stopping their users: {}",
-                users);
+                users.stream()
+                        .map(note -> "domain " + note.domainName() + " (" + note.domainUuid() + ")")
+                        .distinct()
+                        .collect(Collectors.joining(", ")));
         usersMustGo = true;
         if (!state.settings.observe()) {
             Map<UUID, String> names = new HashMap<>();

@@ -27,7 +27,8 @@ import java.util.Optional;
  * </pre>
  *
  * All others see an owner that is alive, before the step and after it. The ballot is what keeps a host out that takes the giver for
- * dead: it would carry the giver's proposal on. The receiver's flag matters because a leader that names an owner and was written by
+ * dead: it would carry the giver's proposal on. The receiver's word says that
+ * it asks for this very version of this lease. Its flag matters as well, because a leader that names an owner and was written by
  * another is open to everybody once that owner's block is flagged as released.
  *
  * <p>Until the leader is written for the first time the giver can go back: it holds the old version, and what is proposed for the next
@@ -53,16 +54,27 @@ public final class PaxosHandOver {
     private final HeldRecord held;
     private final Owner receiver;
     private final boolean begun;
+    private final boolean waits;
 
     /**
      * @param held exclusively by us
      * @param begun an earlier run may have written the leader
      */
     public PaxosHandOver(ResourceContext context, HeldRecord held, Owner receiver, boolean begun) {
+        this(context, held, receiver, begun, false);
+    }
+
+    private PaxosHandOver(ResourceContext context, HeldRecord held, Owner receiver, boolean begun, boolean waits) {
         this.context = context;
         this.held = held;
         this.receiver = receiver;
         this.begun = begun;
+        this.waits = waits;
+    }
+
+    /** Of what was given to us and is not wanted here: whoever gave it waits for an answer, and needs to say no word of its own. */
+    static PaxosHandOver back(ResourceContext context, HeldRecord held, Owner giver) {
+        return new PaxosHandOver(context, held, giver, false, true);
     }
 
     public Step<Result> start() {
@@ -90,8 +102,23 @@ public final class PaxosHandOver {
             return kept(LeaseFault.NUM_HOSTS, "host id " + receiver.hostId() + " cannot own it");
         }
         if (look.block(context, receiver.hostId()).released()) {
-            return kept(LeaseFault.NOT_OWNER, "the receiving host has not prepared for it");
+            return notPrepared();
         }
+        return waits
+                ? onPrepared(look)
+                : PaxosWords.isPrepared(
+                        context,
+                        receiver,
+                        leader.lver(),
+                        prepared -> prepared ? onPrepared(look) : notPrepared(),
+                        this::back);
+    }
+
+    private Step<Result> notPrepared() {
+        return kept(LeaseFault.NOT_OWNER, "the receiving host has not prepared for it");
+    }
+
+    private Step<Result> onPrepared(Look look) {
         return context.readDelta(receiver.hostId(), delta -> onReceiver(look, delta), this::back);
     }
 

@@ -11,7 +11,7 @@ import io.vmguard.lease.step.Step;
  * The receiver's side of {@link PaxosHandOver}.
  *
  * <pre>
- * prepare   the giver holds it: take the released flag out of our block
+ * prepare   the giver holds it: take the released flag out of our block, and leave a word beside the lease
  * confirm   the leader names us: put the decided value into our block, then write the leader ourselves   -> ours as if we had won it
  * decline   set the released flag: the giver will not give, or, if it has given already, we give it back
  * </pre>
@@ -57,9 +57,25 @@ public final class PaxosReceive {
                     DiskBlock mine = look.block(context, context.me().hostId());
                     return mine.released() || mine.shared()
                             ? context.writeBlock(
-                                    mine.asExclusive(), () -> Step.end(new Result.Prepared()), PaxosReceive::failed)
-                            : Step.end(new Result.Prepared());
+                                    mine.asExclusive(), () -> sayPrepared(look.leader()), PaxosReceive::failed)
+                            : sayPrepared(look.leader());
                 },
+                PaxosReceive::failed);
+    }
+
+    /**
+     * The block of a host that has never had the lease has no flag either, so the flag alone does not say that it is prepared. What
+     * the caller has said already in the same place, and means as much, stays.
+     */
+    private Step<Result> sayPrepared(LeaderRecord leader) {
+        return PaxosWords.isPrepared(
+                context,
+                context.me(),
+                leader.lver(),
+                said -> said
+                        ? Step.end(new Result.Prepared())
+                        : PaxosWords.sayPrepared(
+                                context, leader.lver(), () -> Step.end(new Result.Prepared()), PaxosReceive::failed),
                 PaxosReceive::failed);
     }
 
@@ -134,7 +150,7 @@ public final class PaxosReceive {
         }
         HeldRecord held =
                 new HeldRecord(look.leader(), look.block(context, context.me().hostId()));
-        return new PaxosHandOver(context, held, giver, false).start().andThen(result -> {
+        return PaxosHandOver.back(context, held, giver).start().andThen(result -> {
             if (result instanceof PaxosHandOver.Result.Given given) {
                 return Step.end(new Result.NotOurs(LeaseFault.NOT_OWNER, "given back: " + given.leader()));
             }

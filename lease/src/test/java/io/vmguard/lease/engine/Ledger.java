@@ -4,10 +4,12 @@ package io.vmguard.lease.engine;
 import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.TransferWord;
 import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.RequestRecord;
+import io.vmguard.lease.ondisk.TransferSector;
 import io.vmguard.lease.step.Step;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -16,6 +18,7 @@ import java.util.Map;
 /** The truth that no host knows as a whole, and what must hold in it after every step. */
 final class Ledger {
     private static final long ON_DISK = Long.MAX_VALUE;
+    private static final long RECEIVERS_WORD = Simulation.LAYOUT.wordOffset(TransferWord.Side.RECEIVER);
 
     /** A membership as the disk has had it, of one machine since its power-on. Two of them may have claimed the same. */
     private static final class Tenure {
@@ -173,6 +176,11 @@ final class Ledger {
             return RequestRecord.decode(sector, 0) instanceof Decoded.Valid<RequestRecord> valid
                     && valid.value().lver() <= newest.getOrDefault(resource, 0L) + 1;
         }
+        if (offset == RECEIVERS_WORD) {
+            return TransferSector.decode(sector, 0, TransferWord.Side.RECEIVER)
+                    .filter(word -> word.from().equals(writer))
+                    .isPresent();
+        }
         if (offset == Simulation.LAYOUT.diskBlockOffset(writer.hostId())) {
             return DiskBlock.decode(sector, 0) instanceof Decoded.Valid<DiskBlock> valid
                     && (!valid.value().shared() || valid.value().sharedGeneration() == writer.generation());
@@ -230,6 +238,7 @@ final class Ledger {
             LeaderRecord.decodeResource(sector, 0, Simulation.LOCKSPACE, resource, 1)
                     .fold(leader -> leaderLands(resource, leader), (fault, why) -> null);
         } else if (offset > Simulation.LAYOUT.requestOffset()
+                && offset != RECEIVERS_WORD
                 && offset != Simulation.LAYOUT.diskBlockOffset(writer.hostId())
                 && isMarkOfALiveUser(resource, offset / sector.length - 1, before)) {
             throw violation(writer + " wipes the shared mark of a live user of " + resource);

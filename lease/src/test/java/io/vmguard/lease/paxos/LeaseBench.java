@@ -6,12 +6,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.Timeouts;
+import io.vmguard.lease.TransferWord;
 import io.vmguard.lease.delta.HostTable;
 import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseArea;
 import io.vmguard.lease.ondisk.LeaseLayout;
+import io.vmguard.lease.ondisk.TransferSector;
 import io.vmguard.lease.step.HandClock;
 import io.vmguard.lease.step.MemoryDisk;
 import io.vmguard.lease.step.Step;
@@ -125,6 +127,16 @@ final class LeaseBench {
         return this;
     }
 
+    /** What a host that waits for this version has said. */
+    LeaseBench prepared(Owner receiver, long lver) {
+        return word(new TransferWord(receiver, 0, lver, TransferWord.State.PREPARED));
+    }
+
+    LeaseBench word(TransferWord word) {
+        disk.put(Step.Area.RESOURCE, layout.wordOffset(word.state().side()), TransferSector.encode(layout, word));
+        return this;
+    }
+
     /** Exclusively held by this owner since this second, as its own acquire leaves it. */
     HeldRecord held(Owner owner, long lver, long timestamp) {
         DiskBlock block = DiskBlock.decided(owner.hostId(), owner, timestamp, lver);
@@ -172,6 +184,11 @@ final class LeaseBench {
         return new Written("block of " + hostId, block);
     }
 
+    /** The word of a host that is prepared for this version. */
+    Written preparedWritten(Owner receiver, long lver) {
+        return new Written("word", new TransferWord(receiver, 0, lver, TransferWord.State.PREPARED));
+    }
+
     /** All writes in order, by what they are; each is checked to be a whole sector that encodes exactly that. */
     List<Written> written() {
         return disk.writes().stream().map(this::written).toList();
@@ -184,6 +201,12 @@ final class LeaseBench {
             LeaderRecord record = LeaderRecord.at(write.sector(), 0);
             assertThat(write.sector()).isEqualTo(record.edit().seal().sector(layout));
             return new Written("leader", record);
+        }
+        if (write.offset() == layout.wordOffset(TransferWord.Side.RECEIVER)) {
+            return new Written(
+                    "word",
+                    TransferSector.decode(write.sector(), 0, TransferWord.Side.RECEIVER)
+                            .orElseThrow());
         }
         if (write.offset() >= layout.diskBlockOffset(1)) {
             DiskBlock block = valid(DiskBlock.decode(write.sector(), 0));

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.TransferWord;
+import io.vmguard.lease.TransferWord.State;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.paxos.PaxosHandOver.Progress;
@@ -18,8 +20,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /**
  * Host 1 of generation 2 gives what it holds as version 4 to host 2 of generation 3.
  *
- * <p>The I/Os of an undisturbed step: 1 look, 2 the receiver's delta lease, 3 write and 4 read of phase 1, 5 write and 6 read of
- * phase 2, 7 the receiver's block, 8 leader. In a run that was begun before: 1 look, 2 to 5 ballot, 6 leader.
+ * <p>The I/Os of an undisturbed step: 1 look, 2 the receiver's word, 3 its delta lease, 4 write and 5 read of phase 1, 6 write and 7 read
+ * of phase 2, 8 the receiver's block, 9 leader. In a run that was begun before: 1 look, 2 to 5 ballot, 6 leader.
  */
 class PaxosHandOverTest {
     private static final Owner ME = new Owner(1, 2);
@@ -29,7 +31,7 @@ class PaxosHandOverTest {
 
     private final LeaseBench bench =
             new LeaseBench().delta(ME, 990).delta(RECEIVER, 990).looks(1);
-    private final HeldRecord held = bench.held(ME, 4, 500);
+    private final HeldRecord held = bench.prepared(RECEIVER, 4).held(ME, 4, 500);
     private final LeaderRecord given = held.leader()
             .edit()
             .owner(RECEIVER)
@@ -71,7 +73,7 @@ class PaxosHandOverTest {
         assertThat(bench.written())
                 .containsExactly(
                         bench.blockWritten(1, ENTERING), bench.blockWritten(1, PROPOSING), bench.leaderWritten(given));
-        assertThat(bench.disk.reads()).hasSize(5);
+        assertThat(bench.disk.reads()).hasSize(6);
     }
 
     @Test
@@ -128,10 +130,10 @@ class PaxosHandOverTest {
     @Test
     void theHostsOfTheFirstAndTheLastBlockCanOwnIt() {
         Owner last = new Owner(6, 1);
-        bench.delta(last, 990).looks(1);
+        bench.delta(last, 990).looks(1).prepared(last, 4);
         assertThat(give(last, false)).isInstanceOf(Result.Given.class);
         LeaseBench other = new LeaseBench().delta(new Owner(1, 1), 990).looks(2);
-        HeldRecord theirs = other.held(RECEIVER, 4, 500);
+        HeldRecord theirs = other.prepared(new Owner(1, 1), 4).held(RECEIVER, 4, 500);
         assertThat(other.disk.run(new PaxosHandOver(other.host(RECEIVER), theirs, new Owner(1, 1), false).start()))
                 .isInstanceOf(Result.Given.class);
     }
@@ -141,6 +143,35 @@ class PaxosHandOverTest {
         bench.block(2, DiskBlock.entering(2, 3).asReleased());
         kept(give(), LeaseFault.NOT_OWNER, "has not prepared");
         assertThat(bench.disk.writes()).isEmpty();
+    }
+
+    /** The block of a host that never had the lease has no flag: what it says of this very version counts. */
+    @ParameterizedTest
+    @CsvSource({
+        "2, 3, 3, PREPARED", // of a version that is over
+        "2, 3, 5, PREPARED",
+        "2, 2, 4, PREPARED", // of another life of its
+        "3, 3, 4, PREPARED", // of another host
+        "2, 3, 4, ENDED",
+    })
+    void aReceiverThatDoesNotSayThatItIsPreparedIsNotGivenIt(long id, long generation, long lver, State state) {
+        bench.word(new TransferWord(new Owner(id, generation), 0, lver, state));
+        kept(give(), LeaseFault.NOT_OWNER, "has not prepared");
+        assertThat(bench.disk.writes()).isEmpty();
+    }
+
+    @Test
+    void aReceiverThatUsesItAlreadyIsGivenIt() {
+        bench.word(new TransferWord(RECEIVER, 77, 4, State.RUNNING));
+        assertThat(give()).isEqualTo(new Result.Given(given));
+    }
+
+    @Test
+    void whoeverGaveItAndWaitsIsGivenItBackWithoutAWord() {
+        bench.word(new TransferWord(ME, 0, 3, State.PREPARED));
+        assertThat(bench.disk.run(
+                        PaxosHandOver.back(bench.host(ME), held, RECEIVER).start()))
+                .isEqualTo(new Result.Given(given));
     }
 
     @ParameterizedTest
@@ -165,7 +196,7 @@ class PaxosHandOverTest {
     @Test
     void aReceiverThatWasNeverSeenIsNotGivenIt() {
         Owner unseen = new Owner(3, 1);
-        bench.delta(unseen, 990);
+        bench.delta(unseen, 990).prepared(unseen, 4);
         kept(give(unseen, false), LeaseFault.NOT_OWNER, "not known to be alive");
     }
 
@@ -186,13 +217,13 @@ class PaxosHandOverTest {
 
     @Test
     void aReceiverThatDeclinesDuringTheBallotIsNotGivenIt() {
-        bench.disk.before(7, () -> bench.block(2, DiskBlock.entering(2, 3).asReleased()));
+        bench.disk.before(8, () -> bench.block(2, DiskBlock.entering(2, 3).asReleased()));
         kept(give(), LeaseFault.NOT_OWNER, "declined");
         leaderUntouched();
     }
 
     @ParameterizedTest
-    @ValueSource(ints = {4, 6})
+    @ValueSource(ints = {5, 7})
     void aHostThatIsAheadTakesUsForDead(int io) {
         bench.disk.before(io, () -> bench.block(3, DiskBlock.entering(4003, 5)));
         kept(give(), LeaseFault.LOST_RACE, "another host is taking the lease");
@@ -219,7 +250,7 @@ class PaxosHandOverTest {
     // ---- storage fails
 
     @ParameterizedTest
-    @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7})
+    @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8})
     void beforeTheStepEveryFailureLeavesItOurs(int io) {
         bench.disk.failing(io);
         kept(give(), LeaseFault.IO, "I/O " + io + " fails");
@@ -228,10 +259,10 @@ class PaxosHandOverTest {
 
     @Test
     void aStepWhoseWriteFailsMayHaveBeenTaken() {
-        bench.disk.failing(8);
+        bench.disk.failing(9);
         Result result = give();
         unknown(result, LeaseFault.IO);
-        assertThat(((Result.Unknown) result).why()).isEqualTo("commit: I/O 8 fails");
+        assertThat(((Result.Unknown) result).why()).isEqualTo("commit: I/O 9 fails");
         leaderUntouched();
         bench.disk.fresh();
         assertThat(finish()).isInstanceOf(Result.Given.class);
@@ -246,7 +277,7 @@ class PaxosHandOverTest {
 
     @Test
     void aMembershipThatEndsBeforeTheStepKeepsTheLease() {
-        bench.disk.before(7, () -> bench.lose(1));
+        bench.disk.before(8, () -> bench.lose(1));
         kept(give(), LeaseFault.NO_MEMBERSHIP, "lost meanwhile");
         leaderUntouched();
     }

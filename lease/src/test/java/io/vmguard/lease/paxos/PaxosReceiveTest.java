@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.TransferWord;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.paxos.PaxosReceive.Result;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Host 2 of generation 3 receives from host 1 of generation 2, who holds version 4. */
@@ -74,21 +76,38 @@ class PaxosReceiveTest {
     void preparingTakesTheFlagOutOfOurBlockAndKeepsTheRest() {
         bench.block(2, LEFT.asReleased());
         assertThat(prepare()).isEqualTo(new Result.Prepared());
-        wrote(LEFT);
+        assertThat(bench.written()).containsExactly(bench.blockWritten(2, LEFT), bench.preparedWritten(ME, 4));
     }
 
     @Test
     void preparingTakesAMarkOutToo() {
         bench.block(2, LEFT.keepingMark(3));
         assertThat(prepare()).isEqualTo(new Result.Prepared());
-        wrote(LEFT);
+        assertThat(bench.written()).containsExactly(bench.blockWritten(2, LEFT), bench.preparedWritten(ME, 4));
     }
 
     @Test
-    void aBlockWithoutFlagIsPreparedAlready() {
+    void aBlockWithoutFlagIsLeftAlone() {
         bench.block(2, LEFT);
         assertThat(prepare()).isEqualTo(new Result.Prepared());
+        assertThat(bench.written()).containsExactly(bench.preparedWritten(ME, 4));
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = TransferWord.State.class,
+            names = {"PREPARED", "RUNNING"})
+    void whatWasSaidOfThisVersionAlreadyStays(TransferWord.State said) {
+        bench.word(new TransferWord(ME, 77, 4, said));
+        assertThat(prepare()).isEqualTo(new Result.Prepared());
         wroteNothing();
+    }
+
+    @Test
+    void whatWasSaidInAnAttemptThatHasEndedIsSaidAnew() {
+        bench.word(new TransferWord(ME, 77, 4, TransferWord.State.ENDED));
+        assertThat(prepare()).isEqualTo(new Result.Prepared());
+        assertThat(bench.written()).containsExactly(bench.preparedWritten(ME, 4));
     }
 
     @Test
@@ -111,7 +130,7 @@ class PaxosReceiveTest {
     }
 
     @ParameterizedTest
-    @ValueSource(ints = {1, 2})
+    @ValueSource(ints = {1, 2, 3, 4})
     void preparingFailsWithTheStorage(int io) {
         bench.block(2, LEFT.asReleased());
         bench.disk.failing(io);

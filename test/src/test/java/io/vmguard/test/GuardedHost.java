@@ -132,6 +132,14 @@ final class GuardedHost implements AutoCloseable {
                 .stdout();
     }
 
+    /** Until this host has seen the other one renew: for an instant after its start it cannot tell whether that lives. */
+    void awaitLive(GuardedHost other) {
+        Eventually.await(
+                host.name() + " to see " + other.host.name() + " alive",
+                Duration.ofSeconds(60),
+                () -> vmguard("hosts").output().matches("(?s).*" + other.host.name() + " +live .*"));
+    }
+
     /** Host id and generation in the lockspace. */
     String owner() {
         String status = statusJson();

@@ -163,6 +163,8 @@ class MigrationIT {
     @Test
     void aHostWhoseAgentDoesNotOfferTheLeasesIsNotMigratedFrom() {
         start(a);
+        // Whom it has not seen alive it waits for: longer than node-a's leases last.
+        b.awaitLive(a);
         a.host.run("systemctl", "kill", "-s", "STOP", "vmguard").mustSucceed();
         try {
             assertThat(migrate(a, PORT_B, "--p2p").awaitEnd(LONG).mustFail().stderr())

@@ -103,11 +103,7 @@ class WalkthroughIT {
 
     private static void everySecondStartIsRefusedWithAMessageThatNamesTheFirst(
             GuardedHost a, GuardedHost b, Disk disk) {
-        // A host that has just come has seen its peer once, and cannot tell yet whether it lives.
-        Eventually.await(
-                "node-b to see node-a alive",
-                LOST,
-                () -> b.vmguard("hosts").output().matches("(?s).*node-a +live .*"));
+        b.awaitLive(a);
         // Twice on each host: the `stopped` and `release` calls that follow a refusal must free nothing.
         for (int round = 1; round <= 2; round++) {
             for (GuardedHost host : new GuardedHost[] {a, b}) {

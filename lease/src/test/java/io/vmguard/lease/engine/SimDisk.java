@@ -4,6 +4,7 @@ package io.vmguard.lease.engine;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseArea;
 import io.vmguard.lease.step.IoOutcome;
@@ -14,6 +15,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.stream.LongStream;
 
 /**
  * The shared disk: sectors are written whole, a write that was acknowledged stays, a read sees every sector as it is at some instant of
@@ -91,6 +93,21 @@ final class SimDisk {
     Optional<LeaderRecord> leader(LeaseName resource) {
         return LeaderRecord.decodeResource(areas.get(resource), 0, Simulation.LOCKSPACE, resource, 1)
                 .fold(Optional::of, (fault, why) -> Optional.empty());
+    }
+
+    /** Likewise. */
+    Optional<DiskBlock> block(LeaseName resource, long hostId) {
+        return StockLease.blockIn(areas.get(resource), hostId);
+    }
+
+    /** The highest version that any host has run a ballot for. */
+    long highestLver(LeaseName resource) {
+        return LongStream.rangeClosed(1, Simulation.MAX_HOSTS)
+                .mapToObj(hostId -> block(resource, hostId))
+                .flatMap(Optional::stream)
+                .mapToLong(DiskBlock::lver)
+                .max()
+                .orElse(0);
     }
 
     /** How long an I/O takes. */

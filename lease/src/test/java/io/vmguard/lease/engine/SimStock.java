@@ -122,6 +122,25 @@ final class SimStock extends SimMachine {
         }
     }
 
+    /**
+     * The leader names it, a late write having put an old version back, and its own ballots for the next one are beaten for ever by blocks
+     * that are further: docs/simulation.md.
+     */
+    boolean isBeatenForEver(LeaseName resource) {
+        Member now = member;
+        if (now == null) {
+            return false;
+        }
+        Optional<LeaderRecord> leader = sim.disk.leader(resource).filter(now::owns);
+        return leader.isPresent()
+                && sim.disk.highestLver(resource) > leader.get().lver() + 1
+                && sim.disk
+                        .block(resource, hostId)
+                        .filter(block ->
+                                block.lver() == leader.get().lver() + 1 && block.bal() == 0 && !block.released())
+                        .isPresent();
+    }
+
     // ---- join
 
     private void join(Process process, String name) {

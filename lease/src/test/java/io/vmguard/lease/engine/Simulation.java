@@ -207,6 +207,7 @@ public final class Simulation {
         public long lateWrites;
         public long stockAcquires;
         public long requests;
+        public long beatenForEver;
 
         /** Adds another run's. */
         public void add(Counts more) {
@@ -227,6 +228,7 @@ public final class Simulation {
             lateWrites += more.lateWrites;
             stockAcquires += more.stockAcquires;
             requests += more.requests;
+            beatenForEver += more.beatenForEver;
         }
 
         @Override
@@ -235,7 +237,8 @@ public final class Simulation {
                     Locale.ROOT,
                     "%d schedules, %.1f simulated hours, %d steps; acquired %d exclusively, %d shared, %d by stock hosts;"
                             + " %d refused, %d undetermined, %d converted, %d handed over, %d taken back, %d requests;"
-                            + " %d crashes, %d resets by a watchdog, %d memberships lost, %d resumed, %d late writes",
+                            + " %d crashes, %d resets by a watchdog, %d memberships lost, %d resumed, %d late writes;"
+                            + " %d stock hosts beaten for ever",
                     schedules,
                     simulatedNanos / 3.6e12,
                     steps,
@@ -252,7 +255,8 @@ public final class Simulation {
                     resets,
                     lostMemberships,
                     resumes,
-                    lateWrites);
+                    lateWrites,
+                    beatenForEver);
         }
     }
 }

@@ -472,6 +472,10 @@ final class Resources {
             retry(hold, tries, () -> runRelease(hold, tries + 1));
             return;
         }
+        if (result instanceof PaxosRelease.Result.NotOurs && hold.recordStale) {
+            forget(hold); // of a hand-over that came to nothing our block may still look as if we waited for it
+            return;
+        }
         drop(
                 hold,
                 result instanceof PaxosRelease.Result.NotOurs notOurs
@@ -489,6 +493,9 @@ final class Resources {
             }
             if (found instanceof PaxosAdopt.Result.HalfReleased half) {
                 return new PaxosRelease(context, half.held()).start();
+            }
+            if (found instanceof PaxosAdopt.Result.Overwritten overwritten) {
+                return new PaxosRelease(context, overwritten.held()).start();
             }
             return Step.end(
                     found instanceof PaxosAdopt.Result.Failed failed

@@ -193,8 +193,15 @@ final class AreaDumper {
                         sound ? "right, over bytes 0 to 47" : "WRONG, over bytes 0 to 47: nobody can take the lease")
                 .hex32(52, "flags", (flags & 1) != 0 ? "RELEASED" : "")
                 .hex32(128, "mode flags", (mode & 1) != 0 ? "SHARED" : "no shared mark")
-                .number64(136, "mode generation", (mode & 1) != 0 ? "generation of the sharer" : "");
+                .number64(136, "mode generation", modeGeneration(mode, flags, sector.u64(136)));
         sectors.add(sector.sector(title));
+    }
+
+    private static String modeGeneration(int mode, int flags, long generation) {
+        if ((mode & 1) != 0) {
+            return "generation of the sharer";
+        }
+        return generation != 0 && (flags & 1) == 0 ? "generation of a host that gives the version before away" : "";
     }
 
     // ---- our own sectors

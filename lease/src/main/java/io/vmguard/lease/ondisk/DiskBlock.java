@@ -14,7 +14,7 @@ import java.nio.ByteOrder;
  *  16 inp (owner id)      24 inp2 (owner generation)
  *  32 inp3 (timestamp)    40 lver
  *  48 checksum of 0..47   52 flags, 0x1 released
- * 128 mode flags, 0x1 shared          136 mode generation
+ * 128 mode flags, 0x1 shared          136 mode generation, also without the flag: see giving
  * </pre>
  *
  * The checksum covers neither the flags nor the mode. All other bytes are ignored on reading and zero on writing.
@@ -25,7 +25,8 @@ import java.nio.ByteOrder;
  * @param inp2 proposed owner generation
  * @param inp3 proposed timestamp
  * @param lver lease version this ballot is for
- * @param sharedGeneration 0 if it is not shared
+ * @param modeGeneration under which it is shared; or, if it is not, under which its host holds the version before this one and has
+ *     not given it away yet, which stock hosts do not read; 0 if neither
  */
 public record DiskBlock(
         long mbal,
@@ -36,7 +37,7 @@ public record DiskBlock(
         long lver,
         boolean released,
         boolean shared,
-        long sharedGeneration) {
+        long modeGeneration) {
     private static final int CHECKSUM = 48;
     private static final int FLAGS = 52;
     private static final int MODE_FLAGS = 128;
@@ -59,7 +60,7 @@ public record DiskBlock(
 
     /** Phase 2: this value is proposed. */
     public DiskBlock proposing(long inp, long inp2, long inp3) {
-        return new DiskBlock(mbal, mbal, inp, inp2, inp3, lver, false, shared, sharedGeneration);
+        return new DiskBlock(mbal, mbal, inp, inp2, inp3, lver, false, shared, modeGeneration);
     }
 
     /** The same ballot values with the released flag: wiping them would disturb ballots that are under way. */
@@ -82,6 +83,24 @@ public record DiskBlock(
         return new DiskBlock(mbal, bal, inp, inp2, inp3, lver, released, true, generation);
     }
 
+    /**
+     * The same values of a host that holds the version before exclusively, and may go on holding it if it does not come to another owner
+     * by this ballot. Other blocks of a live host for a version say that the one before is nobody's.
+     */
+    public DiskBlock giving(long generation) {
+        return new DiskBlock(mbal, bal, inp, inp2, inp3, lver, false, false, generation);
+    }
+
+    /** @see #giving */
+    public boolean isGiving() {
+        return !released && !shared && modeGeneration != 0;
+    }
+
+    /** 0 if it is not shared. */
+    public long sharedGeneration() {
+        return shared ? modeGeneration : 0;
+    }
+
     /** Whether it proposes this owner for a version that the leader does not show yet: the next ballot may decide for it. */
     public boolean undecided(Owner owner, long leaderLver) {
         return lver > leaderLver && bal != 0 && proposed().equals(owner);
@@ -99,7 +118,6 @@ public record DiskBlock(
      */
     public static Decoded<DiskBlock> decode(byte[] area, int offset) {
         ByteBuffer in = ByteBuffer.wrap(area).order(ByteOrder.LITTLE_ENDIAN);
-        boolean shared = (in.getInt(offset + MODE_FLAGS) & 1) != 0;
         DiskBlock block = new DiskBlock(
                 in.getLong(offset),
                 in.getLong(offset + 8),
@@ -108,8 +126,8 @@ public record DiskBlock(
                 in.getLong(offset + 32),
                 in.getLong(offset + 40),
                 (in.getInt(offset + FLAGS) & 1) != 0,
-                shared,
-                shared ? in.getLong(offset + MODE_GENERATION) : 0);
+                (in.getInt(offset + MODE_FLAGS) & 1) != 0,
+                in.getLong(offset + MODE_GENERATION));
         int checksum = in.getInt(offset + CHECKSUM);
         boolean empty = checksum == 0 && block.mbal == 0 && block.bal == 0 && block.inp == 0 && block.lver == 0;
         if (!empty && checksum != SanlockChecksum.ofDiskBlock(area, offset)) {
@@ -126,7 +144,7 @@ public record DiskBlock(
         out.putLong(40, lver);
         out.putInt(CHECKSUM, SanlockChecksum.ofDiskBlock(out.array(), 0));
         out.putInt(FLAGS, released ? 1 : 0);
-        out.putInt(MODE_FLAGS, shared ? 1 : 0).putLong(MODE_GENERATION, shared ? sharedGeneration : 0);
+        out.putInt(MODE_FLAGS, shared ? 1 : 0).putLong(MODE_GENERATION, modeGeneration);
         return out.array();
     }
 }

@@ -5,6 +5,7 @@ import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
+import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.step.Step;
 import java.util.Optional;
 import java.util.Set;
@@ -52,11 +53,13 @@ final class Ballot {
     private final long numHosts;
     private final Owner candidate;
     private final boolean keepsMark;
+    private final boolean keepsHold;
     private final Optional<DiskBlock> earlier;
     private final Set<Long> sharers = new TreeSet<>();
 
     /**
      * @param candidate whom to propose if nobody has proposed anybody yet
+     * @param keepsHold we hold the version before exclusively, and go on doing so unless this ballot gives it away
      * @param keepsMark we hold the resource in shared mode and go on holding it so, whatever comes of this
      * @param earlier our block as it stood before, unless it is known what became of its proposal. If it proposes somebody for this
      *     very version, that may be chosen: a life of this host before this one may have died with the leader on its way to the
@@ -69,6 +72,7 @@ final class Ballot {
             long numHosts,
             Owner candidate,
             boolean keepsMark,
+            boolean keepsHold,
             Optional<DiskBlock> earlier) {
         this.context = context;
         this.lver = lver;
@@ -76,6 +80,7 @@ final class Ballot {
         this.numHosts = numHosts;
         this.candidate = candidate;
         this.keepsMark = keepsMark;
+        this.keepsHold = keepsHold;
         this.earlier = earlier.filter(block -> block.lver() == lver && block.bal() != 0 && block.inp() != 0);
     }
 
@@ -94,6 +99,9 @@ final class Ballot {
     }
 
     private <R> Step<R> onPhase1(byte[] area, DiskBlock entering, Function<Result, Step<R>> then) {
+        if (isDecided(area)) {
+            return then.apply(new Result.Beaten(entering, false));
+        }
         DiskBlock best = null;
         for (long host = 1; host <= numHosts; host++) {
             DiskBlock block = block(area, host);
@@ -130,12 +138,18 @@ final class Ballot {
      * version before.
      */
     private DiskBlock notAsIfWaiting(DiskBlock block) {
+        if (keepsHold) {
+            return block.giving(context.me().generation());
+        }
         boolean another = block.inp() != 0 && block.inp() != context.me().hostId();
         DiskBlock flagged = another && candidate.equals(context.me()) ? block.asReleased() : block;
         return keepsMark ? flagged.keepingMark(context.me().generation()) : flagged;
     }
 
     private <R> Step<R> onPhase2(byte[] area, DiskBlock proposal, Function<Result, Step<R>> then) {
+        if (isDecided(area)) {
+            return then.apply(new Result.Beaten(proposal, true));
+        }
         for (long host = 1; host <= numHosts; host++) {
             DiskBlock block = block(area, host);
             if (block != null && ahead(block)) {
@@ -143,6 +157,15 @@ final class Ballot {
             }
         }
         return then.apply(new Result.Chosen(proposal, Set.copyOf(sharers)));
+    }
+
+    /**
+     * The leader shows this version already, or a newer one. Then blocks say so too, unless a stock host has wiped its own since, as it does
+     * when an acquire fails half-way: the leader is in the same read.
+     */
+    private boolean isDecided(byte[] area) {
+        return context.decodeLeader(area) instanceof Decoded.Valid<LeaderRecord> leader
+                && leader.value().lver() >= lver;
     }
 
     private boolean ahead(DiskBlock block) {

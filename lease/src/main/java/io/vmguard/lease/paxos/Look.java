@@ -2,14 +2,17 @@
 package io.vmguard.lease.paxos;
 
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.Owner;
 import io.vmguard.lease.ondisk.Decoded;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.step.Step;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.stream.LongStream;
 
 /**
  * A resource as one read shows it: the leader and every disk block, all of them sound.
@@ -103,6 +106,24 @@ record Look(LeaderRecord leader, byte[] sectors, long highestNumber, long highes
             }
         }
         return sharers;
+    }
+
+    /**
+     * Another host that may hold the version before the highest one, and does not show in a leader that is older than both.
+     *
+     * @return none also if the leader is not
+     */
+    Optional<Owner> giver(ResourceContext context) {
+        if (!stale()) {
+            return Optional.empty();
+        }
+        return LongStream.rangeClosed(1, leader.numHosts())
+                .filter(host -> host != context.me().hostId())
+                .filter(host -> block(context, host).lver() == highestLver)
+                .filter(host -> block(context, host).isGiving())
+                .mapToObj(host -> new Owner(host, block(context, host).modeGeneration()))
+                .filter(owner -> context.hosts().mayHoldShared(owner.hostId(), owner.generation()))
+                .findFirst();
     }
 
     /** Our next ballot number, above all that were seen. */

@@ -171,6 +171,21 @@ public final class PaxosAcquire {
                 this::failed);
     }
 
+    /**
+     * A late write has put an old version over that of a live host, which the blocks would bring back; but that host is about to give it
+     * away, or has tried to, and its block is for the version after. Whoever were decided for that one now would be its second owner.
+     */
+    private Step<Result> unseen(Owner giver) {
+        if (proposedLver != 0) {
+            return failed(LeaseFault.LOST_RACE, "a proposal of ours is still undecided");
+        }
+        Optional<HostSighting> sighting = context.hosts().of(giver.hostId());
+        HostStatus status =
+                sighting.map(s -> s.status(context.clock().bootNanos())).orElse(HostStatus.UNKNOWN);
+        return Step.end(new Result.Held(
+                giver, sighting.map(HostSighting::name).orElse(""), sighting, status, Optional.empty(), false));
+    }
+
     private void noteDecided(LeaderRecord leader) {
         if (leader.lver() >= proposedLver) {
             proposedLver = 0;
@@ -217,6 +232,10 @@ public final class PaxosAcquire {
     }
 
     private Step<Result> recheckThenBallot(Look look) {
+        Optional<Owner> giver = look.giver(context);
+        if (giver.isPresent()) {
+            return unseen(giver.get());
+        }
         return context.readLeader(now -> now.equals(look.leader()) ? firstBallot(look) : again(), this::failed);
     }
 
@@ -234,8 +253,8 @@ public final class PaxosAcquire {
     private Step<Result> runBallot(Look look, long number, Optional<DiskBlock> earlier) {
         LeaderRecord leader = look.leader();
         long lver = look.nextLver();
-        Ballot ballot =
-                new Ballot(context, lver, number, leader.numHosts(), context.me(), want == Want.UPGRADE, earlier);
+        Ballot ballot = new Ballot(
+                context, lver, number, leader.numHosts(), context.me(), want == Want.UPGRADE, false, earlier);
         return ballot.start(result -> {
             if (result instanceof Ballot.Result.Chosen chosen) {
                 return commit(leader, chosen);

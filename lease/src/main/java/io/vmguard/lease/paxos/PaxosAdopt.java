@@ -22,6 +22,12 @@ public final class PaxosAdopt {
         /** A release, or the way to or from shared mode, was cut short: the leader still names us. */
         record HalfReleased(HeldRecord held) implements Result {}
 
+        /**
+         * Held exclusively, but the leader shows an older version, by a late write of somebody. What our block proposes is not to be carried
+         * on: it is a hand-over that came to nothing.
+         */
+        record Overwritten(HeldRecord held) implements Result {}
+
         /** Given to us by another host, and not confirmed: its use has not begun. */
         record Unconfirmed(LeaderRecord leader) implements Result {}
 
@@ -45,6 +51,12 @@ public final class PaxosAdopt {
         boolean owner = !leader.isFree() && leader.owner().equals(context.me());
         boolean marked =
                 block.shared() && block.sharedGeneration() == context.me().generation();
+        boolean giving = block.isGiving()
+                && block.modeGeneration() == context.me().generation()
+                && block.lver() > leader.lver() + 1;
+        if (giving) {
+            return new Result.Overwritten(new HeldRecord(leader, block));
+        }
         if (!owner && !marked) {
             return block.undecided(context.me(), leader.lver()) ? new Result.Proposed() : new Result.NotHeld();
         }

@@ -57,7 +57,7 @@ public final class PaxosHandOver {
     private final boolean waits;
 
     /**
-     * @param held exclusively by us
+     * @param held exclusively by us, and in use again if nothing is given
      * @param begun an earlier run may have written the leader
      */
     public PaxosHandOver(ResourceContext context, HeldRecord held, Owner receiver, boolean begun) {
@@ -151,6 +151,7 @@ public final class PaxosHandOver {
                         look.leader().numHosts(),
                         receiver,
                         false,
+                        !waits,
                         // We own it under this generation: whatever we proposed before, we never wrote it into the
                         // leader.
                         Optional.empty())

@@ -183,7 +183,7 @@ final class Ledger {
         }
         if (offset == Simulation.LAYOUT.diskBlockOffset(writer.hostId())) {
             return DiskBlock.decode(sector, 0) instanceof Decoded.Valid<DiskBlock> valid
-                    && (!valid.value().shared() || valid.value().sharedGeneration() == writer.generation());
+                    && (valid.value().modeGeneration() == 0 || valid.value().modeGeneration() == writer.generation());
         }
         return isWipe(resource, offset, sector, now);
     }

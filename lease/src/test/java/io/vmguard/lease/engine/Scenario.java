@@ -59,7 +59,46 @@ record Scenario(
     /** Every so many schedules have stock hosts. */
     private static final int STOCK_EVERY = 4;
 
+    /** Seeds from here on are for {@link #dense} schedules. */
+    static final long DENSE = 1L << 40;
+
     static Scenario of(long seed) {
+        return seed < DENSE ? wide(seed) : dense(seed);
+    }
+
+    /** Few hosts, one resource, many hand-overs and many slow and failed I/Os: what meets is what is on its way at the same time. */
+    private static Scenario dense(long seed) {
+        SplittableRandom random = new SplittableRandom(seed * 0x9E3779B97F4A7C15L + 1);
+        int stock = seed % STOCK_EVERY == 0 ? 1 : 0;
+        int hosts = stock > 0 ? 2 : random.nextInt(3, 5);
+        Timeouts timeouts = stock > 0
+                ? Timeouts.ofSeconds(1)
+                : new Timeouts(Duration.ofSeconds(1), Duration.ofSeconds(random.nextInt(2) == 0 ? 60 : 10));
+        Duration life = timeouts.hostDead();
+        Faults faults = new Faults(
+                random.nextDouble() * 0.06,
+                random.nextDouble() * 0.06,
+                random.nextInt(3) == 0 ? life.multipliedBy(3) : Duration.ZERO,
+                random.nextInt(3) == 0 ? life.multipliedBy(3) : Duration.ZERO,
+                Duration.ZERO,
+                Duration.ZERO,
+                true,
+                false);
+        return new Scenario(
+                hosts,
+                stock,
+                1,
+                timeouts,
+                false,
+                false,
+                oneOf(random, 0, 0, 0.3),
+                random.nextDouble() * 0.9,
+                Duration.ofMillis(random.nextInt(200, 1500)),
+                Duration.ofMinutes(3),
+                faults);
+    }
+
+    private static Scenario wide(long seed) {
         SplittableRandom random = new SplittableRandom(seed * 0x9E3779B97F4A7C15L + 1);
         // By the seed, so that all others stay what they were.
         int stock = seed % STOCK_EVERY == 0 ? random.nextInt(1, 3) : 0;

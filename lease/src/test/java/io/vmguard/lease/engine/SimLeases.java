@@ -271,6 +271,8 @@ final class SimLeases {
         operate(hold, context -> release(context, hold), result -> {
             if (result instanceof PaxosRelease.Result.Failed) {
                 retry(hold, tries, () -> runRelease(hold, tries + 1));
+            } else if (result instanceof PaxosRelease.Result.NotOurs && hold.recordStale) {
+                forget(hold);
             } else {
                 if (sim.planted == Planted.RELEASED_BEFORE_THE_USER_ENDS) {
                     agent.process.later(sim.soon(sim.ioTimeoutNanos), () -> host.stopUse(hold.resource));
@@ -290,6 +292,9 @@ final class SimLeases {
             }
             if (found instanceof PaxosAdopt.Result.HalfReleased half) {
                 return new PaxosRelease(context, half.held()).start();
+            }
+            if (found instanceof PaxosAdopt.Result.Overwritten overwritten) {
+                return new PaxosRelease(context, overwritten.held()).start();
             }
             return Step.end(
                     found instanceof PaxosAdopt.Result.Failed failed
@@ -368,7 +373,7 @@ final class SimLeases {
                     hasNoUser(hold);
                     undetermined(hold);
                 }
-            } else if (result instanceof PaxosAdopt.Result.Failed) {
+            } else if (result instanceof PaxosAdopt.Result.Failed || result instanceof PaxosAdopt.Result.Overwritten) {
                 retry(hold, tries, () -> runAdopt(hold, tries + 1));
             } else {
                 hasNoUser(hold);

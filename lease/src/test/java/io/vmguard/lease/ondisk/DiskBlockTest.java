@@ -52,10 +52,20 @@ class DiskBlockTest {
         assertThat(DiskBlock.decode(bytes.array(), 0)).isEqualTo(new Decoded.Valid<>(PROPOSING.asShared(9)));
     }
 
+    /** Stock hosts look at the generation only if the mark is set. */
     @Test
-    void aGenerationWithoutAMarkIsNotWritten() {
-        DiskBlock odd = new DiskBlock(1, 1, 1, 1, 1, 1, false, false, 9);
-        assertThat(odd.sector(LAYOUT)[136]).isZero();
+    void aGenerationWithoutAMarkIsThatOfAHostThatGives() {
+        DiskBlock giving = PROPOSING.giving(9);
+        byte[] sector = giving.sector(LAYOUT);
+        assertThat(sector[128]).isZero();
+        assertThat(sector[136]).isEqualTo((byte) 9);
+        assertThat(DiskBlock.decode(sector, 0)).isEqualTo(new Decoded.Valid<>(giving));
+        assertThat(giving.isGiving()).isTrue();
+        assertThat(giving.sharedGeneration()).isZero();
+        assertThat(giving.asReleased().isGiving()).isFalse();
+        assertThat(giving.asExclusive().isGiving()).isFalse();
+        assertThat(PROPOSING.asShared(9).isGiving()).isFalse();
+        assertThat(PROPOSING.keepingMark(9).isGiving()).isFalse();
     }
 
     /** The checksum, mbal, bal, inp and lver make a block one that must be sound; the rest does not. */

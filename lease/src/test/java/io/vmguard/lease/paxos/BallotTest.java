@@ -28,8 +28,9 @@ class BallotTest {
 
     private Result ballot(boolean keepsMark) {
         ResourceContext host = bench.host(1);
-        return bench.disk.run(new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, host.me(), keepsMark, Optional.empty())
-                .start(Step::end));
+        return bench.disk.run(
+                new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, host.me(), keepsMark, false, Optional.empty())
+                        .start(Step::end));
     }
 
     private Result ballot() {
@@ -145,7 +146,7 @@ class BallotTest {
         ResourceContext host = bench.host(1);
         return bench.disk
                 .fresh()
-                .run(new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, host.me(), false, Optional.of(earlier))
+                .run(new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, host.me(), false, false, Optional.of(earlier))
                         .start(Step::end));
     }
 
@@ -179,7 +180,7 @@ class BallotTest {
         between.disk.before(2, () -> between.lose(1));
         ResourceContext host = between.host(1);
         Result result = between.disk.run(
-                new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, new Owner(1, 1), false, Optional.empty())
+                new Ballot(host, LVER, NUMBER, LeaseBench.HOSTS, new Owner(1, 1), false, true, Optional.empty())
                         .start(Step::end));
         assertThat(result).isInstanceOf(Result.Failed.class);
         assertThat(between.disk.writes()).hasSize(1);

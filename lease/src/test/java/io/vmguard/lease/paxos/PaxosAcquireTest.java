@@ -678,6 +678,33 @@ class PaxosAcquireTest {
                 .containsExactly(0L, 512);
     }
 
+    /** If his ballot fails he goes on with the version before, which nothing on disk shows any more. */
+    @Test
+    void aLiveGiverThatAStaleLeaderHidesKeepsTheLease() {
+        bench.leader(edit -> edit.lver(4));
+        bench.block(2, DiskBlock.entering(2002, 7).giving(OTHER.generation()));
+        Result.Held held = held(acquire(), OTHER);
+        assertThat(held.shared()).isFalse();
+        assertThat(held.hostName()).isEqualTo("host-2");
+        assertThat(bench.disk.writes()).isEmpty();
+    }
+
+    @Test
+    void aGiverOfAnEarlierLifeOrWithTheReleasedFlagOrBehindOthersHidesNothing() {
+        bench.leader(edit -> edit.lver(4))
+                .block(2, DiskBlock.entering(2002, 7).giving(OTHER.generation() - 1))
+                .block(3, DiskBlock.entering(2003, 7).giving(THIRD.generation()).asReleased())
+                .block(5, DiskBlock.entering(5, 6).giving(1));
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(7);
+    }
+
+    @Test
+    void aLeaderThatIsUpToDateSaysAllAboutAGiver() {
+        bench.leader(edit -> edit.lver(6));
+        bench.block(2, DiskBlock.entering(2002, 7).giving(OTHER.generation()));
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(7);
+    }
+
     // ---- shared marks
 
     private static DiskBlock mark(Owner sharer) {

@@ -83,6 +83,19 @@ class PaxosAdoptTest {
         assertThat(bench.disk.writes()).isEmpty();
     }
 
+    @ParameterizedTest
+    @CsvSource({"2, 6, true", "1, 6, false", "2, 5, false"})
+    void aHoldThatWasToBeGivenAwayIsThereStillUnderAnOldLeader(long generation, long lver, boolean overwritten) {
+        bench.leader(edit -> edit.owner(owner("2/1")).timestamp(500).lver(4).writer(owner("2/1"), 500));
+        DiskBlock block = DiskBlock.entering(1, lver).proposing(3, 1, 500).giving(generation);
+        bench.block(1, block);
+        assertThat(adopt())
+                .isEqualTo(
+                        overwritten
+                                ? new Result.Overwritten(new HeldRecord(bench.leader(), block))
+                                : new Result.NotHeld());
+    }
+
     private static Owner owner(String text) {
         String[] parts = text.split("/");
         return new Owner(Long.parseLong(parts[0]), Long.parseLong(parts[1]));

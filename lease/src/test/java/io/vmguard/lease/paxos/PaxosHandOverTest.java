@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class PaxosHandOverTest {
     private static final Owner ME = new Owner(1, 2);
     private static final Owner RECEIVER = new Owner(2, 3);
-    private static final DiskBlock ENTERING = DiskBlock.entering(2001, 5);
+    private static final DiskBlock ENTERING = DiskBlock.entering(2001, 5).giving(ME.generation());
     private static final DiskBlock PROPOSING = ENTERING.proposing(2, 3, 1000);
 
     private final LeaseBench bench =

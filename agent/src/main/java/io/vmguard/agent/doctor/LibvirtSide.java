@@ -97,6 +97,14 @@ final class LibvirtSide {
      * in any case, so that no QEMU is ever made.
      */
     private String ask(String nonce) throws IOException, InterruptedException {
+        boolean kvm = facts.node("/dev/kvm").kind() != StorageFacts.Node.Kind.MISSING;
+        String said = ask(nonce, kvm);
+        // The device may be there and of no use, which libvirt says before it calls any hook: then emulated, as domains
+        // there are.
+        return kvm && said.contains("kvm") && !said.contains("vmguard: ") ? ask(nonce, false) : said;
+    }
+
+    private String ask(String nonce, boolean kvm) throws IOException, InterruptedException {
         Path xml = Files.createTempFile("vmguard-doctor", ".xml");
         try {
             Files.writeString(
@@ -104,7 +112,7 @@ final class LibvirtSide {
                     HookProbe.xml(
                             HookCalls.PROBE_PREFIX + nonce,
                             UUID.nameUUIDFromBytes(nonce.getBytes(StandardCharsets.UTF_8)),
-                            facts.node("/dev/kvm").kind() != StorageFacts.Node.Kind.MISSING));
+                            kvm));
             Commands.Result said =
                     commands.run(PROBE_LIMIT, List.of("virsh", "-q", "-c", uri, "create", xml.toString()));
             if (said.exit() == 0) {

@@ -7,9 +7,11 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.vmguard.agent.config.ConfigLoader;
 import io.vmguard.agent.testing.RecordedHost;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
@@ -115,6 +117,29 @@ class DoctorTest {
                         new CephCapsCheck.User("libvirt", "5d3f", "profile rbd", ""),
                         new CephCapsCheck.User("other", "x", "", "Error EACCES: access denied"));
         assertThat(facts.toString()).doesNotContain("SECRET");
+    }
+
+    @Test
+    void theProbeIsEmulatedWhereKvmIsThereAndOfNoUse() throws Exception {
+        List<String> types = new ArrayList<>();
+        Commands libvirt = (limit, command) -> {
+            String xml;
+            try {
+                xml = Files.readString(Path.of(command.get(command.size() - 1)));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+            types.add(xml.contains("type='kvm'") ? "kvm" : "qemu");
+            return new Commands.Result(
+                    1,
+                    xml.contains("type='kvm'")
+                            ? "error: invalid argument: could not get preferred machine for /usr/bin/qemu-system-x86_64 type=kvm"
+                            : "error: Hook script execution failed: vmguard: asked");
+        };
+        RecordedHost host = new RecordedHost().and("== other /dev/kvm\n");
+        HookActiveCheck.Facts facts = new LibvirtSide(host, libvirt, "qemu:///system").hookActive(true, "n", null);
+        assertThat(types).containsExactly("kvm", "qemu");
+        assertThat(facts.asked()).hasValueSatisfying(said -> assertThat(said).contains("vmguard: asked"));
     }
 
     @Test

@@ -32,10 +32,10 @@ class PackageIT {
     @BeforeAll
     static void boot() {
         host = TestHost.named("node-p").bind(DEB.getParent(), "/packages").start();
-        // The same as a higher version. Not another build: what is asked here is what dpkg makes of it.
         host.sh("mkdir -p /leases /images /next; for i in 1 2 3 4; do truncate -s 1M /images/vm$i.img; done;"
                         + " dpkg-deb -R " + deb() + " /next/tree &&"
-                        + " sed -i 's/^Version: .*/&+next/' /next/tree/DEBIAN/control &&"
+                        + " sed -i 's/^Version: .*/Version: " + NextVersion.NUMBER + "/' /next/tree/DEBIAN/control &&"
+                        + NextVersion.OF_JARS.formatted("/next/tree/usr/share/vmguard/lib") + " &&"
                         + " dpkg-deb -Znone -b /next/tree " + next())
                 .mustSucceed();
     }
@@ -79,16 +79,16 @@ class PackageIT {
         String agent = agentPid();
         dpkg("-i", next()).mustSucceed();
         assertThat(agentPid()).as("an upgrade restarts the agent").isNotEqualTo(agent);
+        assertThat(status()).contains("\"version\":\"" + NextVersion.NUMBER + "\"");
         goesOn(running, owner);
 
         host.run("rm", HOOK).mustSucceed();
         dpkg("-i", next()).mustSucceed();
         goesOn(running, owner);
 
+        host.sh(NextVersion.IN_THE_RECORD).mustSucceed();
         dpkg("-i", deb()).mustSucceed();
-        assertThat(host.run("dpkg-query", "-W", "-f", "${Version}", "vmguard").stdout())
-                .as("a downgrade")
-                .doesNotContain("next");
+        assertThat(status()).as("a downgrade").doesNotContain(NextVersion.NUMBER);
         goesOn(running, owner);
         assertThat(host.sh("cat /etc/vmguard/vmguard.yaml").stdout())
                 .as("a configuration that was there stays")

@@ -45,7 +45,7 @@ class MigrationIT {
                         .tcpPort(a ? PORT_A : PORT_B)
                         .migrationPorts(a ? 49310 : 49330, a ? 49329 : 49349);
             },
-            "io_timeout: 1s",
+            "io_timeout: 2s",
             "hook_timeout: 10s");
 
     private final GuardedHost a = HOSTS.a;

@@ -58,8 +58,35 @@ class SimulationTest {
     @ParameterizedTest
     @ValueSource(
             longs = {
-                459, 2017, 5226, 13_207, 17_255, 23_457, 23_819, 64_906, 2996, 5344, 7228, 25_784, 29_056, 110_130,
-                215_112, 3_018_458, 3_040_425, 3_067_412, 3_109_658, 3_129_225, 3_166_260, 3_186_292, 3_216_616
+                459,
+                2017,
+                5226,
+                13_207,
+                17_255,
+                23_457,
+                23_819,
+                64_906,
+                2996,
+                5344,
+                7228,
+                25_784,
+                29_056,
+                110_130,
+                215_112,
+                3_018_458,
+                3_040_425,
+                3_067_412,
+                3_109_658,
+                3_129_225,
+                3_166_260,
+                3_186_292,
+                3_216_616,
+                Scenario.DENSE + 23_777,
+                Scenario.DENSE + 25_168,
+                Scenario.DENSE + 26_942,
+                Scenario.DENSE + 34_016,
+                Scenario.DENSE + 35_378,
+                Scenario.DENSE + 41_742
             })
     void whatWasFoundOnceStaysMended(long seed) {
         assertThat(SimulationRun.failureOf(seed, Planted.NONE).map(SimulationRun.Failure::explain))

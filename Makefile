@@ -5,12 +5,13 @@ MVN = mvn -B -ntp
 # For targets that only need the jars. Formatting is for `make test` to complain about.
 PACKAGE = $(MVN) -q -DskipTests -Dspotless.check.skip package
 
-.PHONY: help run test test-virtqemud chaos soak race sim deb rpm class-list bench bench-agent bench-migration fuzz mutation format clean
+.PHONY: help run test test-virtqemud test-releases chaos soak race sim deb rpm class-list bench bench-agent bench-migration fuzz mutation format clean
 
 help:
 	@echo 'make run     try it here: agent in the foreground, hook in place; Ctrl-C undoes it (root or sudo)'
 	@echo 'make test    everything: unit tests, real sanlock, two hosts with the built packages (root or sudo)'
 	@echo 'make test-virtqemud  the agent beside virtqemud, the modular daemon of libvirt, which is compiled for it (ten minutes)'
+	@echo 'make test-releases  the built package on Debian 13 and Ubuntu 22.04, beside a host of the usual release: RELEASES="trixie jammy"'
 	@echo 'make deb     target/vmguard_VERSION_all.deb'
 	@echo 'make rpm     target/vmguard-VERSION-RELEASE.noarch.rpm'
 	@echo 'make chaos   each fault of a host alone and in pairs, and who could write when; HOSTS=2 pairs of hosts at a time (180 rows, two hours on two quiet cores)'
@@ -58,6 +59,16 @@ test-virtqemud:
 	VMGUARD_TEST_IMAGE=$$(test/infra/build-virtqemud.sh); export VMGUARD_TEST_IMAGE; \
 	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
 		-Dit.test=VirtqemudIT -Dvirtqemud=true
+
+RELEASES = trixie jammy
+test-releases:
+	@test/infra/install-deps.sh
+	$(MAKE) --no-print-directory deb
+	@set -e; environment=$$(test/infra/docker-up.sh); eval "$$environment"; \
+	for release in $(RELEASES); do test/infra/build-images.sh "$$release"; done; \
+	VMGUARD_TEST_IMAGE=$$(test/infra/build-images.sh); export VMGUARD_TEST_IMAGE; \
+	$(MVN) verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false \
+		-Dit.test=OtherReleases "-Dreleases=$(RELEASES)"
 
 class-list:
 	@scripts/install-deps.sh build

@@ -1,23 +1,52 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# build-images.sh [--force]: build the image vmguard-testhost:TAG, also tagged latest. TAG is a hash of what goes into
-# it, so an unchanged image is not built again (--force does). Prints the full image name on stdout, the rest on stderr.
-# The base is debian:bookworm-slim where a registry answers, else what debootstrap makes from the machine's own apt
-# sources, so that no registry is needed.
+# build-images.sh [--force] [bookworm|trixie|jammy]: build the image vmguard-testhost:TAG, or vmguard-testhost-trixie:TAG
+# (Debian 13), or vmguard-testhost-jammy:TAG (Ubuntu 22.04), also tagged latest. TAG is a hash of what goes into it, so an
+# unchanged image is not built again (--force does). Prints the full image name on stdout, the rest on stderr.
+# The base is debian:bookworm-slim and its like where a registry answers, else what debootstrap makes from the machine's
+# own apt sources, so that no registry is needed. (Not the machine's distribution: from the distribution's own server.)
 set -eu
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 here=$(cd "$(dirname "$0")" && pwd)
-release=bookworm
-name=vmguard-testhost
+force=
+if [ "${1:-}" = --force ]; then
+    force=yes
+    shift
+fi
+release=${1:-bookworm}
 base_local=vmguard-testbase:$release
 base_pulled=debian:$release-slim
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+java=default-jre-headless
 registry_seconds=10     # for the registry to answer at all
 pull_seconds=180        # for about 30 MB
-sources="image/Dockerfile image/testhost-setup image/testhost-setup.service image/testhost-ready image/test-domain
- image/test-guest image/sanlock-race image/watchdog-vm image/watchdog-vm-init image/test-wdmd image/storage-vm
- image/storage-vm-init ceph.sh stall-dir.py"
+sources="image/testhost-setup image/testhost-setup.service image/testhost-ready image/test-domain
+ image/test-guest stall-dir.py"
+case $release in
+    bookworm)
+        name=vmguard-testhost
+        dockerfile=Dockerfile
+        sources="$sources image/sanlock-race image/watchdog-vm image/watchdog-vm-init image/test-wdmd image/storage-vm
+ image/storage-vm-init ceph.sh"
+        ;;
+    trixie | jammy)
+        name=vmguard-testhost-$release
+        dockerfile=Dockerfile.release
+        ;;
+    *)
+        echo "build-images: no test host of release $release is known" >&2
+        exit 2
+        ;;
+esac
+sources="image/$dockerfile $sources"
+if [ "$release" = jammy ]; then
+    base_pulled=ubuntu:22.04
+    keyring=/usr/share/keyrings/ubuntu-archive-keyring.gpg
+    # Its default is 11.
+    java=openjdk-17-jre-headless
+fi
 
 say() { printf 'build-images: %s\n' "$*" >&2; }
 root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -26,7 +55,7 @@ cd "$here"
 # shellcheck disable=SC2086 # a list of files without spaces
 tag=$(sha256sum $sources | sha256sum | cut -c1-12)
 image=$name:$tag
-if [ "${1:-}" != --force ] && docker image inspect "$image" >/dev/null 2>&1; then
+if [ -z "$force" ] && docker image inspect "$image" >/dev/null 2>&1; then
     docker tag "$image" "$name:latest"
     echo "$image"
     exit 0
@@ -42,6 +71,10 @@ os_release() { sed -n "s/^$1=\"\{0,1\}\([^\"]*\).*/\1/p" /etc/os-release; }
 # The machine's Debian sources as URI|SUITE|COMPONENTS, with the suites of $release in place of the machine's own.
 # `apt-get indextargets` knows them whichever format they are kept in, once the lists have been fetched.
 host_sources() {
+    if [ "$release" = jammy ]; then
+        for suite in jammy jammy-updates jammy-security; do echo "http://archive.ubuntu.com/ubuntu|$suite"; done
+        return 0
+    fi
     [ "$(os_release ID)" = debian ] || return 0
     command -v apt-get >/dev/null 2>&1 || return 0
     # shellcheck disable=SC2016 # the dollars are apt's
@@ -63,14 +96,25 @@ host_sources() {
         }'
 }
 
+# Debian has no package of it. A file of a name and a sum that are known, whatever the server is.
+fetch_ubuntu_keyring() {
+    deb=$work/ubuntu-keyring.deb
+    if ! curl -sSf --max-time 60 -o "$deb" http://archive.ubuntu.com/ubuntu/pool/main/u/ubuntu-keyring/ubuntu-keyring_2021.03.26_all.deb ||
+        ! echo "0d0e7ed6b112f5d03eabf3c7eb01ebdacf9c57714b279e90495cfc58c8c4520f  $deb" | sha256sum -c --quiet >&2; then
+        say "the keyring of Ubuntu's archive cannot be fetched; install ubuntu-keyring by hand"
+        exit 1
+    fi
+    dpkg-deb -x "$deb" "$work/keyring"
+    keyring=$work/keyring$keyring
+}
+
 make_local_base() {
     command -v debootstrap >/dev/null 2>&1 || { say "debootstrap is missing: run test/infra/install-deps.sh"; exit 1; }
     mirror=$(host_sources | awk -F'|' -v suite="$release" '$2 == suite { print $1; exit }')
     say "making the base image with debootstrap"
     set -- --variant=minbase --include=ca-certificates
-    if [ -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
-        set -- "$@" --keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    fi
+    if [ "$release" = jammy ] && [ ! -e "$keyring" ]; then fetch_ubuntu_keyring; fi
+    if [ -e "$keyring" ]; then set -- "$@" "--keyring=$keyring"; fi
     # Without a mirror of the machine's own, debootstrap knows Debian's.
     if ! root debootstrap "$@" "$release" "$work/base" ${mirror:+"$mirror"} >"$work/debootstrap.log" 2>&1; then
         tail -n 20 "$work/debootstrap.log" >&2
@@ -79,7 +123,9 @@ make_local_base() {
     fi
     root rm -rf "$work/base/var/cache/apt/archives" "$work/base/var/lib/apt/lists" "$work/base/var/log/bootstrap.log"
     root mkdir -p "$work/base/var/cache/apt/archives/partial" "$work/base/var/lib/apt/lists/partial"
-    host_sources | sed 's/^\(.*\)|\(.*\)$/deb \1 \2 main/' >"$work/sources.list"
+    components=main
+    if [ "$release" = jammy ]; then components='main universe'; fi
+    host_sources | sed "s/^\\(.*\\)|\\(.*\\)\$/deb \\1 \\2 $components/" >"$work/sources.list"
     if [ -s "$work/sources.list" ]; then root cp "$work/sources.list" "$work/base/etc/apt/sources.list"; fi
     root tar -C "$work/base" -c . | docker import --change 'CMD ["/bin/sh"]' - "$base_local" >/dev/null
 }
@@ -107,7 +153,8 @@ if command -v apt-config >/dev/null 2>&1; then
 fi
 
 # The host's network is the only one that a machine without a bridge can give a build.
-set -- --network host --build-arg "BASE=$base" -t "$image" -t "$name:latest"
+set -- --network host --file "$work/context/$dockerfile" --build-arg "BASE=$base" -t "$image" -t "$name:latest"
+if [ "$dockerfile" = Dockerfile.release ]; then set -- "$@" --build-arg "JAVA=$java"; fi
 for variable in http_proxy https_proxy no_proxy; do
     if printenv "$variable" >/dev/null; then set -- "$@" --build-arg "$variable"; fi
 done

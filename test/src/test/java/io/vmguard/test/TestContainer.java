@@ -40,11 +40,22 @@ public abstract class TestContainer implements AutoCloseable {
      * @param name host name in the container; the container's own name gets a random part, so that runs do not collide
      */
     TestContainer(String role, String name, WaitStrategy ready, Consumer<CreateContainerCmd> shape, String... command) {
+        this(IMAGE, role, name, ready, shape, command);
+    }
+
+    /** The same of another image. */
+    TestContainer(
+            String image,
+            String role,
+            String name,
+            WaitStrategy ready,
+            Consumer<CreateContainerCmd> shape,
+            String... command) {
         this.name = name;
         String containerName =
                 "vmguard-it-" + name + "-" + UUID.randomUUID().toString().substring(0, 8);
-        this.container = new GenericContainer<>(DockerImageName.parse(IMAGE))
-                .withImagePullPolicy(image -> false)
+        this.container = new GenericContainer<>(DockerImageName.parse(image))
+                .withImagePullPolicy(any -> false)
                 .withLabel(LABEL, role)
                 .withCreateContainerCmdModifier(create -> {
                     create.withName(containerName).withHostName(name);

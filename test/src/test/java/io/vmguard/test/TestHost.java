@@ -35,6 +35,7 @@ public final class TestHost extends TestContainer {
 
     private TestHost(Builder builder) {
         super(
+                builder.image,
                 "host",
                 builder.name,
                 Wait.forSuccessfulCommand("testhost-ready 60").withStartupTimeout(BOOT_LIMIT),
@@ -49,6 +50,7 @@ public final class TestHost extends TestContainer {
     /** What a host is to be like. */
     public static final class Builder {
         private final String name;
+        private String image = IMAGE;
         private final List<Bind> binds = new ArrayList<>();
         private final Map<String, String> environment = new LinkedHashMap<>();
         private final List<Device> devices = new ArrayList<>(List.of(Device.parse("/dev/fuse")));
@@ -57,6 +59,16 @@ public final class TestHost extends TestContainer {
         private Builder(String name) {
             this.name = name;
             binds.add(new Bind("/sys/fs/cgroup", new Volume("/sys/fs/cgroup")));
+        }
+
+        /**
+         * A host of another release, with its libvirt, QEMU, systemd and Java runtime. There is less in it: neither sanlock nor Ceph.
+         *
+         * @param name as build-images.sh has it, which must have made it
+         */
+        public Builder release(String name) {
+            image = "vmguard-testhost-" + name + ":latest";
+            return this;
         }
 
         /** Makes a shared directory visible in the host. */

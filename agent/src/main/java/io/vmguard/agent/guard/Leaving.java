@@ -99,8 +99,8 @@ final class Leaving {
             } else if (provable(following, need)) {
                 leaves(following, resource, listed);
             } else if (listed.begunNanos() - need.seenNanos() >= NETWORK_NANOS) {
-                keep(run, resource); // not what libvirt shows only in another place a moment later: the overlay of a
-                // snapshot
+                // Not sooner: libvirt shows the overlay of a snapshot in one place, and a moment later in another.
+                keep(run, resource);
             }
         }
     }

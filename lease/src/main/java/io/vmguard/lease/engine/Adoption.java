@@ -5,6 +5,8 @@ import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Owner;
+import io.vmguard.lease.paxos.PaxosAcquire;
+import io.vmguard.lease.paxos.PaxosAcquire.Want;
 import io.vmguard.lease.paxos.PaxosAdopt;
 import io.vmguard.lease.paxos.PaxosDowngrade;
 import io.vmguard.lease.paxos.PaxosReceive;
@@ -47,7 +49,7 @@ final class Adoption {
         if (result instanceof PaxosAdopt.Result.Held held) {
             table.carriedOver(hold, held.held());
         } else if (result instanceof PaxosAdopt.Result.Proposed) {
-            table.undetermined(hold);
+            runProposed(hold, tries);
         } else if (result instanceof PaxosAdopt.Result.HalfReleased half) {
             if (half.held().mode() == LeaseMode.SHARED) {
                 // Whatever the local record says: a user that lives counts on the mark.
@@ -59,6 +61,22 @@ final class Adoption {
         } else if (result instanceof PaxosAdopt.Result.Unconfirmed unconfirmed) {
             runGiven(hold, unconfirmed.leader().writer(), tries);
         } else if (result instanceof PaxosAdopt.Result.NotHeld) {
+            table.forget(hold);
+        } else {
+            table.retry(hold, tries, () -> run(hold, tries + 1));
+        }
+    }
+
+    /**
+     * The predecessor died in the middle of an acquire, or it held this and the late write of somebody shows an older version: its user
+     * may live. A ballot tells whether it is ours, and puts the leader right. Whoever finds that there is no user gives it back.
+     */
+    private void runProposed(Hold hold, int tries) {
+        Want want = hold.mode == LeaseMode.SHARED ? Want.SHARED : Want.EXCLUSIVE;
+        PaxosAcquire.Result result = table.acquireOnDisk(hold, want);
+        if (result instanceof PaxosAcquire.Result.Acquired acquired) {
+            table.carriedOver(hold, acquired.held());
+        } else if (result instanceof PaxosAcquire.Result.Held) {
             table.forget(hold);
         } else {
             table.retry(hold, tries, () -> run(hold, tries + 1));

@@ -26,9 +26,14 @@ import io.vmguard.lease.testing.Await;
 import io.vmguard.lease.testing.UnderTarget;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.BeforeEach;
@@ -128,7 +133,7 @@ class SuccessorTest {
             byte[] area = Files.readAllBytes(leases.resolve(LS.value()));
             return LeaderRecord.at(area, (int) LeaseLayout.SECTOR_512.deltaOffset(owner.hostId()));
         } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
         }
     }
 
@@ -219,6 +224,44 @@ class SuccessorTest {
         @Override
         public long wallSeconds() {
             return now.wallSeconds();
+        }
+    }
+
+    /** The write of a host that died long ago lands over the leader, in just the time in which no agent runs here. */
+    @Test
+    void aLeaseWhoseLeaderShowsAnOldVersionStaysWithItsUser() throws IOException {
+        try (Agent before = member()) {
+            before.host.acquire(R1);
+            before.host.release(R1);
+            byte[] free = Arrays.copyOf(Files.readAllBytes(leases.resolve(R1.value())), 512);
+            before.host.acquire(R1);
+            LeaderRecord held = leader(R1);
+            before.host.kill();
+            try (FileChannel file = FileChannel.open(leases.resolve(R1.value()), StandardOpenOption.WRITE)) {
+                file.write(ByteBuffer.wrap(free), 0);
+            }
+
+            try (Agent next = successor()) {
+                Await.until("the leader to be right again", SOON, () -> {
+                    LeaderRecord now = leader(R1);
+                    return !now.isFree() && now.owner().equals(held.owner()) && now.lver() == held.lver();
+                });
+                Await.until(
+                        "it to be held",
+                        SOON,
+                        () -> next.host.engine.view().held().containsKey(R1));
+                assertThat(next.host.engine.view().undetermined()).isEmpty();
+                next.host.release(R1);
+                assertThat(leader(R1).isFree()).isTrue();
+            }
+        }
+    }
+
+    private LeaderRecord leader(LeaseName resource) throws UncheckedIOException {
+        try {
+            return LeaderRecord.at(Files.readAllBytes(leases.resolve(resource.value())), 0);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 

@@ -48,6 +48,8 @@ final class Adoption {
                 io.run(hold.resource, context -> new PaxosAdopt(context).start(), PaxosAdopt.Result.Failed::new);
         if (result instanceof PaxosAdopt.Result.Held held) {
             table.carriedOver(hold, held.held());
+        } else if (result instanceof PaxosAdopt.Result.Overwritten overwritten) {
+            table.carriedOverUnseen(hold, overwritten.held());
         } else if (result instanceof PaxosAdopt.Result.Proposed) {
             runProposed(hold, tries);
         } else if (result instanceof PaxosAdopt.Result.HalfReleased half) {

@@ -609,8 +609,18 @@ final class Resources {
 
     /** It is held indeed. */
     void carriedOver(Hold hold, HeldRecord record) {
+        carriedOver(hold, record, false);
+    }
+
+    /** It is held, but not as the record says: whatever is done next looks at the disk first. */
+    void carriedOverUnseen(Hold hold, HeldRecord record) {
+        carriedOver(hold, record, true);
+    }
+
+    private void carriedOver(Hold hold, HeldRecord record, boolean stale) {
         synchronized (holds) {
             hold.record(record);
+            hold.recordStale = stale;
             hold.state = State.CARRIED_OVER;
             if (hold.releaseWanted) {
                 beginRelease(hold);

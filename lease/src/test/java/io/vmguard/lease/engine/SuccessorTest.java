@@ -19,6 +19,7 @@ import io.vmguard.lease.device.linux.LinuxClock;
 import io.vmguard.lease.device.linux.ProcessLife;
 import io.vmguard.lease.engine.LiveHost.Machine;
 import io.vmguard.lease.engine.LiveHost.Machine.Rules;
+import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.ondisk.LockspaceRules;
@@ -231,29 +232,66 @@ class SuccessorTest {
     @Test
     void aLeaseWhoseLeaderShowsAnOldVersionStaysWithItsUser() throws IOException {
         try (Agent before = member()) {
-            before.host.acquire(R1);
-            before.host.release(R1);
-            byte[] free = Arrays.copyOf(Files.readAllBytes(leases.resolve(R1.value())), 512);
-            before.host.acquire(R1);
+            byte[] free = acquiredAfter(before);
             LeaderRecord held = leader(R1);
             before.host.kill();
-            try (FileChannel file = FileChannel.open(leases.resolve(R1.value()), StandardOpenOption.WRITE)) {
-                file.write(ByteBuffer.wrap(free), 0);
-            }
+            write(free, 0);
 
             try (Agent next = successor()) {
                 Await.until("the leader to be right again", SOON, () -> {
                     LeaderRecord now = leader(R1);
                     return !now.isFree() && now.owner().equals(held.owner()) && now.lver() == held.lver();
                 });
-                Await.until(
-                        "it to be held",
-                        SOON,
-                        () -> next.host.engine.view().held().containsKey(R1));
-                assertThat(next.host.engine.view().undetermined()).isEmpty();
-                next.host.release(R1);
-                assertThat(leader(R1).isFree()).isTrue();
+                assertStaysUntilReleased(next);
             }
+        }
+    }
+
+    /** The same, and the one that was killed was about to give it away: its block is for the next version. */
+    @Test
+    void aLeaseThatWasBeingGivenAwayUnderAnOldLeaderStaysWithItsUser() throws IOException {
+        try (Agent before = member()) {
+            byte[] free = acquiredAfter(before);
+            LeaderRecord held = leader(R1);
+            before.host.kill();
+            DiskBlock giving = DiskBlock.entering(
+                            held.owner().hostId() + 5L * LeaseLayout.SECTOR_512.maxHosts(), held.lver() + 1)
+                    .giving(held.owner().generation());
+            write(
+                    giving.sector(LeaseLayout.SECTOR_512),
+                    LeaseLayout.SECTOR_512.diskBlockOffset(held.owner().hostId()));
+            write(free, 0);
+
+            try (Agent next = successor()) {
+                assertStaysUntilReleased(next);
+            }
+        }
+    }
+
+    /** @return the leader of the version before, which was given back */
+    private byte[] acquiredAfter(Agent agent) throws IOException {
+        agent.host.acquire(R1);
+        agent.host.release(R1);
+        byte[] free = Arrays.copyOf(Files.readAllBytes(leases.resolve(R1.value())), 512);
+        agent.host.acquire(R1);
+        return free;
+    }
+
+    private void assertStaysUntilReleased(Agent agent) {
+        Await.until(
+                "the lease to be looked at",
+                SOON,
+                () -> agent.host.engine.carriedOver().contains(R1));
+        assertThat(agent.host.engine.view().held()).containsOnlyKeys(R1);
+        assertThat(agent.host.engine.view().undetermined()).isEmpty();
+        assertThat(LiveHost.answer(agent.host.engine.release(R1, NOTE))).isInstanceOf(ReleaseResult.Released.class);
+        assertThat(leader(R1).isFree()).isTrue();
+        assertThat(agent.host.engine.view().held()).isEmpty();
+    }
+
+    private void write(byte[] sector, long offset) throws IOException {
+        try (FileChannel file = FileChannel.open(leases.resolve(R1.value()), StandardOpenOption.WRITE)) {
+            file.write(ByteBuffer.wrap(sector), offset);
         }
     }
 

@@ -287,7 +287,7 @@ public final class PaxosAcquire {
                 now -> {
                     noteDecided(now);
                     if (now.lver() == look.nextLver() && now.owner().equals(context.me()) && !now.isFree()) {
-                        return committedByAnother(now);
+                        return committedByAnother();
                     }
                     if (now.equals(leader) && round < MAX_ROUNDS) {
                         round++;
@@ -299,16 +299,14 @@ public final class PaxosAcquire {
                 this::failed);
     }
 
-    /** Another host carried our proposal on and wrote us into the leader. Shared marks are ours to check all the same. */
-    private Step<Result> committedByAnother(LeaderRecord leader) {
-        return Look.take(
-                context,
-                look -> {
-                    DiskBlock mine = look.block(context, context.me().hostId());
-                    // Flagged: we carried another's proposal on meanwhile, so by our block everybody may take it.
-                    return mine.released() ? again() : settle(new HeldRecord(leader, mine), look.sharers(context));
-                },
-                PaxosAcquire::mayHaveWon);
+    /**
+     * Another host carried a proposal for us on and wrote us into the leader. That alone makes nobody the owner: our ballot has taken the
+     * flag out of our block that may have made the lease free for others just now, and they may be on their way to the next version. So
+     * are we: its ballot decides.
+     */
+    private Step<Result> committedByAnother() {
+        namesUs = true;
+        return again();
     }
 
     private Step<Result> commit(LeaderRecord leader, Ballot.Result.Chosen chosen) {

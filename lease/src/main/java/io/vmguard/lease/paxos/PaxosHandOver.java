@@ -98,6 +98,13 @@ public final class PaxosHandOver {
         if (begun) {
             return ballot(look);
         }
+        if (look.block(context, context.me().hostId()).undecided(context.me(), leader.lver())) {
+            // A late write has put a leader back that named this very host earlier. What we hold is the version of our
+            // block; a ballot for that one would give it a second owner.
+            return kept(
+                    LeaseFault.LEADER_CHANGED,
+                    "the leader shows an older version than the one that is held: " + leader);
+        }
         if (receiver.hostId() < 1 || receiver.hostId() > leader.numHosts() || receiver.equals(context.me())) {
             return kept(LeaseFault.NUM_HOSTS, "host id " + receiver.hostId() + " cannot own it");
         }

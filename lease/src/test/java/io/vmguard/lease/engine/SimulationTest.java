@@ -86,7 +86,9 @@ class SimulationTest {
                 Scenario.DENSE + 26_942,
                 Scenario.DENSE + 34_016,
                 Scenario.DENSE + 35_378,
-                Scenario.DENSE + 41_742
+                Scenario.DENSE + 41_742,
+                Scenario.DENSE + 109_389,
+                Scenario.DENSE + 118_853
             })
     void whatWasFoundOnceStaysMended(long seed) {
         assertThat(SimulationRun.failureOf(seed, Planted.NONE).map(SimulationRun.Failure::explain))

@@ -378,14 +378,32 @@ class PaxosAcquireTest {
         bench.disk.before(5, () -> bench.block(3, DiskBlock.entering(2003, 1)));
     }
 
+    /** By a ballot of ours for the next version: what others saw of our block before may have let them go on, too. */
     @Test
-    void aProposalThatAnotherHostCarriedOnIsOurs() {
+    void aProposalThatAnotherHostCarriedOnIsOursInTheNextVersion() {
         beatenInPhaseTwo();
         LeaderRecord theirs =
                 committed(bench.leader(), 1).edit().writer(THIRD, 1001).seal();
         bench.disk.before(6, () -> bench.leader(theirs));
-        assertThat(acquired(acquire())).isEqualTo(new HeldRecord(theirs, own(1, 1)));
-        assertThat(bench.written()).hasSize(2);
+        HeldRecord held = acquired(acquire());
+        assertThat(held.leader().owner()).isEqualTo(theirs.owner());
+        assertThat(held.leader().writer()).isEqualTo(theirs.owner());
+        assertThat(held.leader().lver()).isEqualTo(2);
+        assertThat(held.block().lver()).isEqualTo(2);
+    }
+
+    @Test
+    void whoeverHasWonTheVersionAfterOneThatNamesUsHasIt() {
+        beatenInPhaseTwo();
+        LeaderRecord theirs =
+                committed(bench.leader(), 1).edit().writer(THIRD, 1001).seal();
+        bench.disk.before(
+                6,
+                () -> bench.leader(theirs)
+                        .block(3, DiskBlock.entering(2003, 2).proposing(THIRD.hostId(), THIRD.generation(), 1001)));
+        held(acquire(), THIRD);
+        assertThat(bench.leader().owner()).isEqualTo(THIRD);
+        assertThat(bench.leader().lver()).isEqualTo(2);
     }
 
     @Test

@@ -118,6 +118,19 @@ class PaxosHandOverTest {
         assertThat(give()).isEqualTo(new Result.Given(given));
     }
 
+    /** A late write of somebody has put the leader of an earlier hold of ours back. */
+    @Test
+    void whatTheLeaderShowsInAnOlderVersionThanOursIsKept() {
+        LeaderRecord old = held.leader().edit().lver(2).timestamp(300).seal();
+        bench.leader(old).prepared(RECEIVER, 2);
+        HeldRecord found = new HeldRecord(old, held.block());
+        kept(
+                bench.disk.run(new PaxosHandOver(bench.host(ME), found, RECEIVER, false).start()),
+                LeaseFault.LEADER_CHANGED,
+                "the leader shows an older version than the one that is held");
+        assertThat(bench.disk.writes()).isEmpty();
+    }
+
     // ---- who can be given it
 
     @ParameterizedTest

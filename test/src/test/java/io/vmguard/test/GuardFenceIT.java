@@ -179,7 +179,8 @@ class GuardFenceIT {
         start(b, "forgotten", "", disk);
         b.awaitLeases("forgotten", 1, SOON);
         b.host.sh("systemctl kill -s KILL vmguard; rm -f /run/vmguard/*").mustSucceed();
-        whileTheOtherHostTries(disk, "the end of its QEMU", () -> !runs(b, "forgotten"));
+        BooleanSupplier ended = () -> !runs(b, "forgotten");
+        whileTheOtherHostTries(disk, "the end of its QEMU", ended, ended);
         assertThat(b.host.journal("vmguard")).contains("VG-302").contains("forgotten");
         b.awaitReady();
         canBeHad(a, disk);
@@ -187,9 +188,17 @@ class GuardFenceIT {
 
     /** Nobody else may have the disk while a QEMU of b has it. */
     private void whileTheOtherHostTries(String disk, String what, BooleanSupplier condition) {
+        whileTheOtherHostTries(disk, what, condition, () -> false);
+    }
+
+    /** @param free asked when the other host has the disk: it may have come to be free meanwhile */
+    private void whileTheOtherHostTries(String disk, String what, BooleanSupplier condition, BooleanSupplier free) {
         Eventually.await(what, OTHERS.plus(SOON), () -> {
             boolean over = condition.getAsBoolean();
-            taken |= !over && create(a, "thief", disk).ok();
+            if (!over && create(a, "thief", disk).ok()) {
+                taken = !free.getAsBoolean();
+                a.host.virsh("destroy", "thief");
+            }
             return over || taken;
         });
         assertThat(taken).as("the other host has the disk").isFalse();

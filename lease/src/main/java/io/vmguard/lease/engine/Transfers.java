@@ -211,7 +211,12 @@ final class Transfers {
         CompletableFuture<ReceiveResult> answer = new CompletableFuture<>();
         hold.operations.execute(() -> {
             PaxosReceive.Result result = receive(hold, PaxosReceive::prepare);
-            if (!(result instanceof PaxosReceive.Result.Prepared)) {
+            if (result instanceof PaxosReceive.Result.Failed) {
+                // Our block may have lost its flag: whoever carries on what the giver proposed would make us an owner
+                // that does not know.
+                table.withHold(resource, same -> hold.state = State.RELEASING);
+                table.forget(hold);
+            } else if (!(result instanceof PaxosReceive.Result.Prepared)) {
                 table.drop(hold);
             }
             answer.complete(toCaller(hold, result));

@@ -190,6 +190,11 @@ final class SimTransfers {
             hold.partner(from);
             table.enter(hold);
             table.operate(hold, context -> new PaxosReceive(context, from).prepare(), result -> {
+                if (result instanceof PaxosReceive.Result.Failed) {
+                    hold.state = State.RELEASING;
+                    table.forget(hold);
+                    return;
+                }
                 if (!(result instanceof PaxosReceive.Result.Prepared)) {
                     table.drop(hold);
                     return;

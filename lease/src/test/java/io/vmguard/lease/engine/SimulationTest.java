@@ -81,6 +81,7 @@ class SimulationTest {
                 3_166_260,
                 3_186_292,
                 3_216_616,
+                Scenario.DENSE + 13_496,
                 Scenario.DENSE + 23_777,
                 Scenario.DENSE + 25_168,
                 Scenario.DENSE + 26_942,

@@ -287,7 +287,7 @@ public final class PaxosAcquire {
                 now -> {
                     noteDecided(now);
                     if (now.lver() == look.nextLver() && now.owner().equals(context.me()) && !now.isFree()) {
-                        return committedByAnother();
+                        return committedByAnother(now);
                     }
                     if (now.equals(leader) && round < MAX_ROUNDS) {
                         round++;
@@ -300,13 +300,23 @@ public final class PaxosAcquire {
     }
 
     /**
-     * Another host carried a proposal for us on and wrote us into the leader. That alone makes nobody the owner: our ballot has taken the
-     * flag out of our block that may have made the lease free for others just now, and they may be on their way to the next version. So
-     * are we: its ballot decides.
+     * Another host wrote us into the leader. That makes us the owner if it has carried on what this acquire proposes: our block has had no
+     * flag since before that. What somebody proposed for us earlier may have made the lease free for others, by the flag that our ballot has
+     * just taken out, and they may be on their way to the next version. So are we then: its ballot decides.
      */
-    private Step<Result> committedByAnother() {
+    private Step<Result> committedByAnother(LeaderRecord leader) {
         namesUs = true;
-        return again();
+        return Look.take(
+                context,
+                look -> {
+                    DiskBlock mine = look.block(context, context.me().hostId());
+                    boolean ours = look.leader().equals(leader)
+                            && look.highestLver() == leader.lver()
+                            && mine.undecided(context.me(), leader.lver() - 1)
+                            && !mine.released();
+                    return ours ? settle(new HeldRecord(leader, mine), look.sharers(context)) : again();
+                },
+                PaxosAcquire::mayHaveWon);
     }
 
     private Step<Result> commit(LeaderRecord leader, Ballot.Result.Chosen chosen) {

@@ -378,16 +378,25 @@ class PaxosAcquireTest {
         bench.disk.before(5, () -> bench.block(3, DiskBlock.entering(2003, 1)));
     }
 
-    /** By a ballot of ours for the next version: what others saw of our block before may have let them go on, too. */
     @Test
-    void aProposalThatAnotherHostCarriedOnIsOursInTheNextVersion() {
+    void aProposalThatAnotherHostCarriedOnIsOurs() {
         beatenInPhaseTwo();
         LeaderRecord theirs =
                 committed(bench.leader(), 1).edit().writer(THIRD, 1001).seal();
         bench.disk.before(6, () -> bench.leader(theirs));
+        assertThat(acquired(acquire())).isEqualTo(new HeldRecord(theirs, own(1, 1)));
+        assertThat(bench.written()).hasSize(2);
+    }
+
+    /** What others saw of our block before this acquire may have let them go on: a ballot for the next version tells. */
+    @Test
+    void whatSomebodyElseProposedForUsIsOursInTheNextVersion() {
+        LeaderRecord theirs =
+                committed(bench.leader(), 1).edit().writer(THIRD, 1001).seal();
+        bench.disk.before(3, () -> bench.leader(theirs));
         HeldRecord held = acquired(acquire());
-        assertThat(held.leader().owner()).isEqualTo(theirs.owner());
-        assertThat(held.leader().writer()).isEqualTo(theirs.owner());
+        assertThat(held.leader().owner()).isEqualTo(ME);
+        assertThat(held.leader().writer()).isEqualTo(ME);
         assertThat(held.leader().lver()).isEqualTo(2);
         assertThat(held.block().lver()).isEqualTo(2);
     }

@@ -27,9 +27,9 @@ import java.util.Optional;
  * </pre>
  *
  * All others see an owner that is alive, before the step and after it. The ballot is what keeps a host out that takes the giver for
- * dead: it would carry the giver's proposal on. The receiver's word says that
- * it asks for this very version of this lease. Its flag matters as well, because a leader that names an owner and was written by
- * another is open to everybody once that owner's block is flagged as released.
+ * dead: it would carry the giver's proposal on. The receiver's word says that it asks for this very version of this lease. Its flag
+ * matters as well, because a leader that names an owner and was written by another is open to everybody once that owner's block is
+ * flagged as released.
  *
  * <p>Until the leader is written for the first time the giver can go back: it holds the old version, and what is proposed for the next
  * one takes effect only after that. From then on there is only forward: {@link Result.Unknown} is resolved by running this again.

@@ -3,6 +3,7 @@ package io.vmguard.lease;
 
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -39,6 +40,12 @@ public interface LeaseTransfer {
      * @return {@link AcquireResult.HeldBy} the receiver as long as it may hold the lease
      */
     CompletableFuture<AcquireResult> takeBack(LeaseName resource);
+
+    /**
+     * What this host has given, without knowing yet that the receiver has it for good; also what an earlier process of this membership
+     * had. As long as it is here, it comes back to this host and to nobody else. Whoever finds that its user is gone releases it.
+     */
+    Set<LeaseName> given();
 
     /** Prepares to be given a lease by its owner. Must have ended before the giver hands over. */
     CompletableFuture<ReceiveResult> prepareToReceive(LeaseName resource, LeaseNote user, Owner giver);

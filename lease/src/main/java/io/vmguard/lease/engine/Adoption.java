@@ -18,10 +18,12 @@ import java.util.concurrent.CompletableFuture;
 /** Finds out which of a predecessor's resources are held indeed, after a restart of the process under the same membership. */
 final class Adoption {
     private final Resources table;
+    private final Transfers transfers;
     private final Operations io;
 
-    Adoption(Resources table, Operations io) {
+    Adoption(Resources table, Transfers transfers, Operations io) {
         this.table = table;
+        this.transfers = transfers;
         this.io = io;
     }
 
@@ -62,6 +64,8 @@ final class Adoption {
             }
         } else if (result instanceof PaxosAdopt.Result.Unconfirmed unconfirmed) {
             runGiven(hold, unconfirmed.leader().writer(), tries);
+        } else if (result instanceof PaxosAdopt.Result.Given given) {
+            transfers.givenBefore(hold, given.receiver());
         } else if (result instanceof PaxosAdopt.Result.NotHeld) {
             table.forget(hold);
         } else {

@@ -114,7 +114,7 @@ final class HeldOnDisk {
 
     /** Empty if the membership does not have it. */
     private Optional<LeaseMode> mode(LeaderRecord leader, byte[] ownBlock) {
-        if (!leader.isFree() && leader.owner().equals(owner)) {
+        if (!leader.isFree() && leader.holder().equals(owner)) {
             return Optional.of(LeaseMode.EXCLUSIVE);
         }
         if (!(DiskBlock.decode(ownBlock, 0) instanceof Decoded.Valid<DiskBlock> block)) {

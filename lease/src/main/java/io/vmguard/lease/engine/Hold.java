@@ -29,11 +29,12 @@ final class Hold {
      *
      * <pre>
      * ACQUIRING -> HELD -> RELEASING -> (gone)         the ordinary life
-     *              HELD <-> CONVERTING                 to shared or to exclusive
+     *              HELD -> CONVERTING -> HELD          to shared or to exclusive
      * ACQUIRING, CONVERTING, ... -> UNDETERMINED       until acquiring again has told
      *              HELD -> GIVING -> GIVEN -> (gone)   to another host; back to HELD if nothing was given, or it is taken back
      * RECEIVING -> HELD                                from another host
      * INHERITED -> CARRIED_OVER -> HELD                from a predecessor of this process, once the disk was asked
+     *           -> GIVEN                               given by it, and not confirmed
      * </pre>
      */
     enum State {

@@ -213,6 +213,12 @@ public final class LeaseEngine implements Lockspace, LeaseTransfer, LeaseUpkeep 
     }
 
     @Override
+    public Set<LeaseName> given() {
+        Resources table = table();
+        return table == null ? Set.of() : table.given();
+    }
+
+    @Override
     public Set<LeaseName> carriedOver() {
         Resources table = table();
         return table == null ? Set.of() : table.carriedOver();

@@ -7,6 +7,8 @@ import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.LeaseUse;
 import io.vmguard.lease.Owner;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -20,6 +22,8 @@ import java.util.Optional;
 import java.util.Properties;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
+import java.util.zip.CheckedOutputStream;
+import java.util.zip.Checksum;
 
 /**
  * What a process leaves behind on its own machine so that its successor can prove who it is: in the runtime directory, which does
@@ -115,69 +119,89 @@ record LocalRecord(
     private static byte[] check(byte[] bytes, int end) {
         CRC32C crc = new CRC32C();
         crc.update(bytes, 0, end);
-        return String.format(Locale.ROOT, "check=%08x\n", crc.getValue()).getBytes(StandardCharsets.UTF_8);
+        return check(crc);
+    }
+
+    private static byte[] check(Checksum crc) {
+        return String.format(Locale.ROOT, "check=%08x\n", crc.getValue()).getBytes(StandardCharsets.US_ASCII);
     }
 
     /** Replaces the file in one step. The directory is in memory, so nothing needs to be made durable. */
     void write(Path file) throws IOException {
-        StateFile.replace(file, format(), false);
+        StateFile.replace(file, this::writeTo, false);
     }
 
     /**
-     * Properties in UTF-8, line by line: it is written anew for each of a thousand leases that comes or goes, by threads that others
-     * wait for, and must cost little.
+     * Properties in UTF-8, line by line and never the whole of them in memory: it is written anew for each of a thousand leases that
+     * comes or goes, by threads that others wait for, and must cost little.
      */
-    String format() {
-        StringBuilder out = new StringBuilder(512 + 384 * users.size());
-        out.append("# vmguard: do not edit, do not copy\n");
-        line(out, "boot_id", bootId);
-        line(out, "where", where);
-        line(out, "host_id", owner.hostId());
-        line(out, "generation", owner.generation());
-        line(out, "host_name", hostName);
-        line(out, "suspended_nanos", suspendedNanos);
-        line(out, "clean_stop", Boolean.toString(cleanStop));
-        int i = 0;
+    void writeTo(OutputStream out) throws IOException {
+        CheckedOutputStream checked = new CheckedOutputStream(out, new CRC32C());
+        Writer text = StateFile.writer(checked);
+        text.write("# vmguard: do not edit, do not copy\n");
+        line(text, "boot_id", bootId);
+        line(text, "where", where);
+        line(text, "host_id", owner.hostId());
+        line(text, "generation", owner.generation());
+        line(text, "host_name", hostName);
+        line(text, "suspended_nanos", suspendedNanos);
+        line(text, "clean_stop", Boolean.toString(cleanStop));
+        int number = 0;
         for (Map.Entry<LeaseName, LeaseUse> use : users.entrySet()) {
             for (LeaseNote note : use.getValue().users()) {
-                String key = "user." + i++ + ".";
-                line(out, key + "resource", use.getKey().value());
-                line(out, key + "mode", use.getValue().mode().name());
-                use.getValue().giver().ifPresent(giver -> {
-                    line(out, key + "giver_id", giver.hostId());
-                    line(out, key + "giver_generation", giver.generation());
-                });
-                line(out, key + "domain", note.domainName());
-                line(out, key + "uuid", note.domainUuid());
-                line(out, key + "disk", note.disk());
-                line(out, key + "host", note.hostName());
-                line(out, key + "since", note.sinceEpochSeconds());
+                user(text, "user." + number++ + ".", use.getKey(), use.getValue(), note);
             }
         }
-        line(out, "users", i);
-        byte[] bytes = out.toString().getBytes(StandardCharsets.UTF_8);
-        return out.append(new String(check(bytes, bytes.length), StandardCharsets.UTF_8))
-                .toString();
+        line(text, "users", number);
+        text.flush();
+        out.write(check(checked.getChecksum()));
     }
 
-    private static void line(StringBuilder out, String key, long value) {
-        out.append(key).append('=').append(value).append('\n');
+    private static void user(Writer text, String key, LeaseName resource, LeaseUse use, LeaseNote note)
+            throws IOException {
+        line(text.append(key), "resource", resource.value());
+        line(text.append(key), "mode", use.mode().name());
+        if (use.giver().isPresent()) {
+            Owner giver = use.giver().get();
+            line(text.append(key), "giver_id", giver.hostId());
+            line(text.append(key), "giver_generation", giver.generation());
+        }
+        line(text.append(key), "domain", note.domainName());
+        line(text.append(key), "uuid", note.domainUuid());
+        line(text.append(key), "disk", note.disk());
+        line(text.append(key), "host", note.hostName());
+        line(text.append(key), "since", note.sinceEpochSeconds());
     }
 
-    private static void line(StringBuilder out, String key, String value) {
-        out.append(key).append('=');
+    private static void line(Writer text, String key, long value) throws IOException {
+        line(text, key, Long.toString(value));
+    }
+
+    private static void line(Writer text, String key, String value) throws IOException {
+        text.append(key).append('=');
+        int plain = 0;
         for (int i = 0; i < value.length(); i++) {
-            char c = value.charAt(i);
-            switch (c) {
-                case '\\' -> out.append("\\\\");
-                case '\n' -> out.append("\\n");
-                case '\r' -> out.append("\\r");
-                case '\t' -> out.append("\\t");
-                case '\f' -> out.append("\\f");
-                case ' ' -> out.append(i == 0 ? "\\ " : " ");
-                default -> out.append(c);
+            String escaped = escaped(value.charAt(i), i);
+            if (!escaped.isEmpty()) {
+                text.write(value, plain, i - plain);
+                text.write(escaped);
+                plain = i + 1;
             }
         }
-        out.append('\n');
+        text.write(value, plain, value.length() - plain);
+        text.append('\n');
+    }
+
+    /** @return empty if it stands for itself */
+    private static String escaped(char c, int index) {
+        return switch (c) {
+            case '\\' -> "\\\\";
+            case '\n' -> "\\n";
+            case '\r' -> "\\r";
+            case '\t' -> "\\t";
+            case '\f' -> "\\f";
+            case ' ' -> index == 0 ? "\\ " : "";
+            default -> "";
+        };
     }
 }

@@ -38,7 +38,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * thread "membership"   join, renew, leave: blocks in lease I/O and nowhere else
- * thread "deadline"     asks several times a second whether the membership is in time; does no I/O, takes no lock
+ * thread "deadline"     asks again and again whether the membership is in time; does no I/O, takes no lock
  * threads "resource"    one operation each; block in lease I/O
  * thread "remember"     writes the last record to the local disk, for the next boot
  * </pre>
@@ -49,6 +49,8 @@ final class MembershipLife {
     private static final Duration DEADLINE_TICK = Duration.ofMillis(100);
     /** While the last renewal is so young that only a suspended machine could make it late by then. */
     private static final Duration EASY_TICK = Duration.ofMillis(250);
+    /** The same while no lease is held either: each look costs. */
+    private static final Duration UNUSED_TICK = Duration.ofSeconds(1);
 
     private static final Duration RETRY_RENEWAL = Duration.ofSeconds(1);
     private static final Duration RETRY_JOIN = Duration.ofSeconds(2);
@@ -203,13 +205,19 @@ final class MembershipLife {
             timer.shutdownNow();
             operations.shutdown();
             remember.shutdown();
-            return !thread.isAlive()
-                    && operations.awaitTermination(
-                            CLOSE_LIMIT.toNanos() - (clock.bootNanos() - startedNanos), TimeUnit.NANOSECONDS);
+            boolean quiet =
+                    !thread.isAlive() && operations.awaitTermination(leftNanos(startedNanos), TimeUnit.NANOSECONDS);
+            // What is on its way to the local disk gets what is left of the time; it is no lease I/O.
+            remember.awaitTermination(leftNanos(startedNanos), TimeUnit.NANOSECONDS);
+            return quiet;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;
         }
+    }
+
+    private long leftNanos(long startedNanos) {
+        return CLOSE_LIMIT.toNanos() - (clock.bootNanos() - startedNanos);
     }
 
     private static ThreadFactory daemon(String name) {
@@ -304,13 +312,14 @@ final class MembershipLife {
         AreaNaming naming = new AreaNaming(joined, store, clock, random, driver, operations, timer);
         Operations io = new Operations(joined, store, clock, random, driver, naming);
         Resources table = new Resources(joined, io, clock, operations, timer, joiner);
+        Transfers transfers = new Transfers(joined, table, io, clock, operations, timer);
         Member entering = new Member(
                 joined,
                 io,
                 new HostWatch(joined, listener),
                 table,
                 new Conversions(table, io),
-                new Transfers(joined, table, io, clock, operations, timer),
+                transfers,
                 new TransferWords(io, operations),
                 new Requests(joined, table, io, operations));
         saidLate = false;
@@ -324,7 +333,7 @@ final class MembershipLife {
                 return false;
             }
             if (member.resumed()) {
-                new Adoption(table, io)
+                new Adoption(table, transfers, io)
                         .begin(
                                 member.users(),
                                 member.remains().resources(),
@@ -475,8 +484,19 @@ final class MembershipLife {
             // A listener's bug must not blind this watch.
             detail = "internal error: " + e;
         } finally {
-            watchAfter(isEasy() ? EASY_TICK : DEADLINE_TICK);
+            watchAfter(tick());
         }
+    }
+
+    private Duration tick() {
+        Membership current = membership;
+        if (current == null || !isEasy()) {
+            return DEADLINE_TICK;
+        }
+        // Whoever waits for the word that renewals are late expects it soon.
+        Duration untilLate = settings.timeouts().renewalWarning().minusNanos(current.ageNanos());
+        boolean unhurried = isUnused() && untilLate.compareTo(UNUSED_TICK) > 0;
+        return unhurried ? UNUSED_TICK : EASY_TICK;
     }
 
     private void watchAfter(Duration pause) {
@@ -494,6 +514,11 @@ final class MembershipLife {
                 && !current.isLost()
                 && seating.inheritance().users().isEmpty()
                 && current.ageNanos() < settings.timeouts().renewalWarning().toNanos();
+    }
+
+    private boolean isUnused() {
+        Member member = entered;
+        return member != null && member.table().unused();
     }
 
     private void watchDeadline() {

@@ -33,8 +33,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
@@ -64,8 +64,8 @@ final class Resources {
     private final Executor threads;
     private final ScheduledExecutorService timer;
     private final Joiner joiner;
-    /** Guarded by itself, as are the fields of its values. Never held across I/O on storage. */
-    private final Map<LeaseName, Hold> holds = new TreeMap<>(Comparator.comparing(LeaseName::value));
+    /** Guarded by itself, as are the fields of its values; but whether it is empty may be asked without. Never held across I/O on storage. */
+    private final Map<LeaseName, Hold> holds = new ConcurrentSkipListMap<>(Comparator.comparing(LeaseName::value));
 
     /** Guarded by {@link #holds}: a killed predecessor's write may still land there, so nothing is done to them. */
     private final Set<LeaseName> inFlight = new HashSet<>();
@@ -629,6 +629,18 @@ final class Resources {
         hold.adopted.complete(null);
     }
 
+    /** It is another host's, who has not confirmed it, and may come back. */
+    void given(Hold hold, Owner receiver) {
+        synchronized (holds) {
+            hold.partner(receiver);
+            hold.state = State.GIVEN;
+            if (hold.releaseWanted) {
+                release(hold.resource, null);
+            }
+        }
+        hold.adopted.complete(null);
+    }
+
     /**
      * Not ours, and nothing is waited for any more: our block says so before we forget it. The other side of a hand-over that came to
      * nothing may still be about to give it to us, or to give it back, and a host that is handed what it does not wait for would hold
@@ -707,6 +719,11 @@ final class Resources {
         }
     }
 
+    /** Whether nothing is held, nor on its way. Any thread; takes no lock. */
+    boolean unused() {
+        return holds.isEmpty();
+    }
+
     Map<LeaseName, LeaseUse> held() {
         synchronized (holds) {
             return uses(Resources::isInUse);
@@ -744,6 +761,12 @@ final class Resources {
     Map<LeaseName, LeaseUse> receiving() {
         synchronized (holds) {
             return uses(hold -> hold.state == State.RECEIVING);
+        }
+    }
+
+    Set<LeaseName> given() {
+        synchronized (holds) {
+            return Set.copyOf(uses(hold -> hold.state == State.GIVEN).keySet());
         }
     }
 

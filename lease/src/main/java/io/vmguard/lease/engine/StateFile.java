@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.lease.engine;
 
+import java.io.BufferedWriter;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.OutputStreamWriter;
 import java.io.StringReader;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
+import java.io.Writer;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.CharacterCodingException;
@@ -66,8 +70,32 @@ final class StateFile {
      * @param durable also after a power cut
      */
     static void replace(Path file, String text, boolean durable) throws IOException {
+        replace(
+                file,
+                out -> {
+                    Writer writer = writer(out);
+                    writer.write(text);
+                    writer.flush();
+                },
+                durable);
+    }
+
+    /** Takes no text for another one: what has no form in UTF-8 is an error. */
+    static Writer writer(OutputStream out) {
+        return new BufferedWriter(new OutputStreamWriter(out, StandardCharsets.UTF_8.newEncoder()));
+    }
+
+    /** What goes into a file. */
+    interface Content {
+        void writeTo(OutputStream out) throws IOException;
+    }
+
+    /** The same of what is not in memory as a whole. */
+    static void replace(Path file, Content content, boolean durable) throws IOException {
         Path next = file.resolveSibling(file.getFileName() + ".new");
-        Files.writeString(next, text, StandardCharsets.UTF_8);
+        try (OutputStream out = Files.newOutputStream(next)) {
+            content.writeTo(out);
+        }
         if (durable) {
             try (FileChannel channel = FileChannel.open(next, StandardOpenOption.WRITE)) {
                 channel.force(true);

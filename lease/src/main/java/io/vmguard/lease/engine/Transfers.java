@@ -102,7 +102,8 @@ final class Transfers {
                 // Given, and perhaps back already: then the leader names us, and we have to let it go.
                 table.undetermined(hold);
             } else {
-                table.drop(hold);
+                table.withHold(hold.resource, same -> hold.state = State.RELEASING);
+                table.forget(hold);
             }
             answer.complete(new HandOverResult.NotOurs(notOurs.fault(), notOurs.why()));
         } else {
@@ -145,6 +146,12 @@ final class Transfers {
                 watch(hold);
             }
         });
+    }
+
+    /** A predecessor has given it, and it may come back. */
+    void givenBefore(Hold hold, Owner receiver) {
+        table.given(hold, receiver);
+        watch(hold);
     }
 
     private boolean isGiven(Hold hold) {

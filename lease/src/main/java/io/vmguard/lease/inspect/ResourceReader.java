@@ -152,7 +152,9 @@ final class ResourceReader {
                 look.path(),
                 record.isFree() ? State.FREE : State.EXCLUSIVE,
                 Optional.of(leader),
-                record.owner().hostId() == 0 ? Optional.empty() : Optional.of(record.owner()),
+                record.owner().hostId() == 0
+                        ? Optional.empty()
+                        : Optional.of(record.isFree() ? record.owner() : record.holder()),
                 ownerReleased,
                 marks,
                 used ? note(record, layout) : Optional.empty(),
@@ -282,7 +284,7 @@ final class ResourceReader {
                     marks.add(new Owner(id, block.sharedGeneration()));
                 }
                 boolean owners =
-                        id == record.owner().hostId() && record.writer().hostId() != id;
+                        id == record.owner().hostId() && !record.writer().equals(record.owner());
                 ownerReleased |= owners && block.released();
             } else {
                 firstDamaged = damaged == 0 ? id : firstDamaged;

@@ -12,6 +12,7 @@ import io.vmguard.lease.location.AreaTable.Area;
 import io.vmguard.lease.location.AreaTable.Kind;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicReference;
@@ -82,7 +83,7 @@ final class DeviceStore implements LeaseStore, AreaPool {
             known.set(KnownAreas.NOTHING); // a host that joins anew may find a device that was filled anew
             return ready(file, table, 0);
         }
-        OptionalInt before = known.get().area(name);
+        OptionalInt before = Objects.requireNonNull(known.get()).area(name);
         if (before.isPresent()) {
             Area area = table.area(file, before.getAsInt());
             if (area.name().equals(name.value())) {
@@ -112,7 +113,7 @@ final class DeviceStore implements LeaseStore, AreaPool {
     }
 
     private KnownAreas lookThrough(LeaseFile file, AreaTable table) {
-        KnownAreas before = known.get();
+        KnownAreas before = Objects.requireNonNull(known.get());
         KnownAreas now = before.lookedThrough(file, table);
         // If another thread was faster it is looked through again next time, no more.
         known.compareAndSet(before, now);

@@ -25,8 +25,8 @@ import java.nio.ByteOrder;
  * @param inp2 proposed owner generation
  * @param inp3 proposed timestamp
  * @param lver lease version this ballot is for
- * @param modeGeneration under which it is shared; or, if it is not, under which its host holds the version before this one and has
- *     not given it away yet, which stock hosts do not read; 0 if neither
+ * @param modeGeneration under which it is shared; or, if it is not, under which its host holds the version before this one, or has
+ *     given it away and would take it back, which stock hosts do not read; 0 if neither
  */
 public record DiskBlock(
         long mbal,
@@ -94,6 +94,22 @@ public record DiskBlock(
     /** @see #giving */
     public boolean isGiving() {
         return !released && !shared && modeGeneration != 0;
+    }
+
+    /**
+     * Whether this is the block of a host that has given the lease to the owner in the leader, by that very leader, and would take it back:
+     * the owner has not confirmed it, and we do not say that we want it no more.
+     *
+     * @param giver whose block this is, under the generation that gave
+     */
+    public boolean isAwaiting(LeaderRecord leader, Owner giver) {
+        return isGiving()
+                && modeGeneration == giver.generation()
+                && lver == leader.lver()
+                && !leader.isFree()
+                && leader.writer().equals(giver)
+                && !leader.owner().equals(giver)
+                && leader.owner().equals(proposed());
     }
 
     /** 0 if it is not shared. */

@@ -247,6 +247,18 @@ public final class LeaderRecord {
         return new Owner(bytes.getLong(WRITE_ID), bytes.getLong(WRITE_GENERATION));
     }
 
+    /**
+     * Who goes by this record while it is not free: its owner, or a later life of the owner's host that wrote it.
+     *
+     * <p>A stock host that finds a proposal of its earlier life in a ballot commits that, sees its own host id in the leader, and takes the
+     * lease for its own. By the owner's generation it would be free.
+     */
+    public Owner holder() {
+        Owner owner = owner();
+        Owner writer = writer();
+        return writer.hostId() == owner.hostId() && writer.generation() > owner.generation() ? writer : owner;
+    }
+
     /** A whole sector: the record, then zeroes. */
     public byte[] sector(LeaseLayout layout) {
         return Arrays.copyOf(bytes.array(), layout.sectorBytes());

@@ -108,6 +108,16 @@ record Look(LeaderRecord leader, byte[] sectors, long highestNumber, long highes
         return sharers;
     }
 
+    /** Another host that may hold it in shared mode. */
+    Optional<Owner> liveSharer(ResourceContext context) {
+        return sharers(context).stream()
+                .filter(host -> host != context.me().hostId())
+                .map(host -> new Owner(host, block(context, host).sharedGeneration()))
+                .filter(owner -> owner.generation() != 0)
+                .filter(owner -> context.hosts().mayHoldShared(owner.hostId(), owner.generation()))
+                .findFirst();
+    }
+
     /**
      * Another host that may hold the version before the highest one, and does not show in a leader that is older than both.
      *
@@ -124,6 +134,21 @@ record Look(LeaderRecord leader, byte[] sectors, long highestNumber, long highes
                 .mapToObj(host -> new Owner(host, block(context, host).modeGeneration()))
                 .filter(owner -> context.hosts().mayHoldShared(owner.hostId(), owner.generation()))
                 .findFirst();
+    }
+
+    /**
+     * Another host that has given the lease to the owner in the leader, who has not confirmed it, and would take it back. It alone may take
+     * it when that owner is gone: the user that it was given for may stand still there, and goes on with the disk as it left it.
+     */
+    Optional<Owner> awaitedBy(ResourceContext context) {
+        Owner giver = leader.writer();
+        boolean awaited = highestLver == leader.lver()
+                && giver.hostId() >= 1
+                && giver.hostId() <= leader.numHosts()
+                && giver.hostId() != context.me().hostId()
+                && block(context, giver.hostId()).isAwaiting(leader, giver)
+                && context.hosts().mayHoldShared(giver.hostId(), giver.generation());
+        return awaited ? Optional.of(giver) : Optional.empty();
     }
 
     /** Our next ballot number, above all that were seen. */

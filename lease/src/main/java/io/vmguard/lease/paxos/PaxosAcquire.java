@@ -84,6 +84,8 @@ public final class PaxosAcquire {
     private long proposedLver;
     /** The leader names us: by our released flag others know better, but a ballot of ours takes that flag away. */
     private boolean namesUs;
+    /** What the last ballot has left in our block. Without the released flag it reads like that of a host which waits to be given the lease. */
+    private Optional<DiskBlock> left = Optional.empty();
 
     /** Takes it exclusively. */
     public PaxosAcquire(ResourceContext context) {
@@ -107,7 +109,7 @@ public final class PaxosAcquire {
         if (mine.undecided(context.me(), leader.lver())) {
             proposedLver = mine.lver(); // by an earlier acquire, perhaps of a process before this one
         }
-        Owner owner = leader.owner();
+        Owner owner = leader.holder();
         namesUs = !leader.isFree() && owner.equals(context.me());
         boolean ours = owner.hostId() == context.me().hostId()
                 && owner.generation() <= context.me().generation();
@@ -127,7 +129,7 @@ public final class PaxosAcquire {
     /** Whether the owner is gone. Silence is counted from our own sightings only, and dead is strictly more than its time. */
     private Step<Result> onOwner(Look look, LeaderRecord delta, long askedNanos) {
         LeaderRecord leader = look.leader();
-        Owner owner = leader.owner();
+        Owner owner = leader.holder();
         boolean left = delta.isFree();
         boolean reborn =
                 delta.owner().hostId() != owner.hostId() || delta.owner().generation() > owner.generation();
@@ -149,14 +151,14 @@ public final class PaxosAcquire {
             return recheckThenBallot(look);
         }
         HostStatus status = renewed ? HostStatus.LIVE : sighting.status(nowNanos);
-        if (leader.writer().hostId() == owner.hostId()) {
+        if (leader.writer().equals(leader.owner())) {
             return held(look, delta, known, status);
         }
         return unlessReleased(look, () -> held(look, delta, known, status));
     }
 
     /**
-     * Another host committed this owner, who may have given up already:
+     * Another host committed this owner, or a later life of it did, who may have given up already:
      *
      * <pre>
      *   X proposes itself
@@ -172,18 +174,19 @@ public final class PaxosAcquire {
     }
 
     /**
-     * A late write has put an old version over that of a live host, which the blocks would bring back; but that host is about to give it
-     * away, or has tried to, and its block is for the version after. Whoever were decided for that one now would be its second owner.
+     * Either a late write has put an old version over that of a live host, which the blocks would bring back; but that host is about to give
+     * it away, or has tried to, and its block is for the version after. Whoever were decided for that one now would be its second owner.
+     * Or it has given it to a host that is gone before it has confirmed, and waits for it to come back.
      */
-    private Step<Result> unseen(Owner giver) {
+    private Step<Result> heldByGiver(Owner giver) {
         if (proposedLver != 0) {
             return failed(LeaseFault.LOST_RACE, "a proposal of ours is still undecided");
         }
         Optional<HostSighting> sighting = context.hosts().of(giver.hostId());
         HostStatus status =
                 sighting.map(s -> s.status(context.clock().bootNanos())).orElse(HostStatus.UNKNOWN);
-        return Step.end(new Result.Held(
-                giver, sighting.map(HostSighting::name).orElse(""), sighting, status, Optional.empty(), false));
+        return withoutTrace(() -> Step.end(new Result.Held(
+                giver, sighting.map(HostSighting::name).orElse(""), sighting, status, Optional.empty(), false)));
     }
 
     private void noteDecided(LeaderRecord leader) {
@@ -204,20 +207,43 @@ public final class PaxosAcquire {
             return failed(LeaseFault.LOST_RACE, "a proposal of ours is still undecided");
         }
         if (leader.isShortHold()) {
-            return failed(LeaseFault.SHARED_RETRY, LeaseFault.SHARED_RETRY.text());
+            return withoutTrace(() -> failed(LeaseFault.SHARED_RETRY, LeaseFault.SHARED_RETRY.text()));
         }
-        return withoutMark(
+        return withoutTrace(() -> withoutMark(
                 look,
                 () -> readNote(
                         leader,
-                        note -> Step.end(
-                                new Result.Held(leader.owner(), delta.resourceName(), sighting, status, note, false))));
+                        note -> Step.end(new Result.Held(
+                                leader.holder(), delta.resourceName(), sighting, status, note, false)))));
+    }
+
+    /**
+     * Whoever ends without the lease, and without doubt, sets the released flag that a ballot has taken out: what somebody proposes for us,
+     * perhaps from a hand-over long ago, would make us an owner that does not know.
+     */
+    private Step<Result> withoutTrace(Supplier<Step<Result>> then) {
+        if (!leftUnflagged()) {
+            return then.get();
+        }
+        DiskBlock block = left.orElseThrow();
+        DiskBlock flagged = want == Want.UPGRADE ? block.asShared(context.me().generation()) : block.asReleased();
+        return context.writeBlock(
+                flagged,
+                () -> {
+                    left = Optional.of(flagged);
+                    return then.get();
+                },
+                PaxosAcquire::mayHaveWon);
+    }
+
+    private boolean leftUnflagged() {
+        return left.filter(block -> !block.released()).isPresent();
     }
 
     /** An earlier acquire may have set our mark and never heard of it. Who is refused now holds nothing, and must not look as if. */
     private Step<Result> withoutMark(Look look, Supplier<Step<Result>> then) {
         DiskBlock mine = look.block(context, context.me().hostId());
-        return want == Want.UPGRADE || !mine.shared()
+        return want == Want.UPGRADE || left.isPresent() || !mine.shared()
                 ? then.get()
                 : context.writeBlock(mine.asReleased(), then, PaxosAcquire::mayHaveWon);
     }
@@ -232,9 +258,9 @@ public final class PaxosAcquire {
     }
 
     private Step<Result> recheckThenBallot(Look look) {
-        Optional<Owner> giver = look.giver(context);
+        Optional<Owner> giver = look.giver(context).or(() -> look.awaitedBy(context));
         if (giver.isPresent()) {
-            return unseen(giver.get());
+            return heldByGiver(giver.get());
         }
         return context.readLeader(now -> now.equals(look.leader()) ? firstBallot(look) : again(), this::failed);
     }
@@ -257,6 +283,7 @@ public final class PaxosAcquire {
                 context, lver, number, leader.numHosts(), context.me(), want == Want.UPGRADE, false, earlier);
         return ballot.start(result -> {
             if (result instanceof Ballot.Result.Chosen chosen) {
+                left = Optional.of(chosen.block());
                 return commit(leader, chosen);
             }
             if (result instanceof Ballot.Result.Failed failed) {
@@ -268,6 +295,7 @@ public final class PaxosAcquire {
                         new Result.Failed(failed.fault(), failed.why(), entered || failed.proposed() || mayBeOurs()));
             }
             Ballot.Result.Beaten beaten = (Ballot.Result.Beaten) result;
+            left = Optional.of(beaten.block());
             if (beaten.proposed()) {
                 proposedLver = lver;
             }
@@ -322,6 +350,7 @@ public final class PaxosAcquire {
     private Step<Result> commit(LeaderRecord leader, Ballot.Result.Chosen chosen) {
         DiskBlock block = chosen.block();
         boolean mine = block.proposed().equals(context.me());
+        namesUs = block.inp() == context.me().hostId(); // an earlier life of ours, too: others go by who wrote it
         LeaderRecord.Editor editor = leader.edit()
                 .lver(block.lver())
                 .owner(block.proposed())
@@ -397,7 +426,8 @@ public final class PaxosAcquire {
 
     private Step<Result> again() {
         if (round >= MAX_ROUNDS) {
-            return failed(LeaseFault.LOST_RACE, LeaseFault.LOST_RACE.text());
+            Supplier<Step<Result>> lost = () -> failed(LeaseFault.LOST_RACE, LeaseFault.LOST_RACE.text());
+            return mayBeOurs() ? lost.get() : withoutTrace(lost);
         }
         return round == 1 ? start() : pause(BACKOFF, this::start);
     }
@@ -409,7 +439,7 @@ public final class PaxosAcquire {
     }
 
     private Step<Result> failed(LeaseFault fault, String why) {
-        return Step.end(new Result.Failed(fault, why, mayBeOurs()));
+        return Step.end(new Result.Failed(fault, why, mayBeOurs() || leftUnflagged()));
     }
 
     private boolean mayBeOurs() {

@@ -2,6 +2,7 @@
 package io.vmguard.lease.paxos;
 
 import io.vmguard.lease.LeaseFault;
+import io.vmguard.lease.Owner;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.step.Step;
@@ -27,6 +28,12 @@ public final class PaxosAdopt {
          * on: it is a hand-over that came to nothing.
          */
         record Overwritten(HeldRecord held) implements Result {}
+
+        /**
+         * Given by us to another host, which has not confirmed: our block keeps the way back open, so that it comes to us and to nobody else if
+         * it is not wanted there.
+         */
+        record Given(Owner receiver) implements Result {}
 
         /** Given to us by another host, and not confirmed: its use has not begun. */
         record Unconfirmed(LeaderRecord leader) implements Result {}
@@ -57,8 +64,14 @@ public final class PaxosAdopt {
         if (giving) {
             return new Result.Overwritten(new HeldRecord(leader, block));
         }
+        if (block.isAwaiting(leader, context.me())) {
+            return new Result.Given(leader.owner());
+        }
         if (!owner && !marked) {
-            return block.undecided(context.me(), leader.lver()) ? new Result.Proposed() : new Result.NotHeld();
+            boolean committed = !leader.isFree() && leader.holder().equals(context.me());
+            return committed || block.undecided(context.me(), leader.lver())
+                    ? new Result.Proposed()
+                    : new Result.NotHeld();
         }
         if (!owner) {
             return new Result.Held(new HeldRecord(leader, block));

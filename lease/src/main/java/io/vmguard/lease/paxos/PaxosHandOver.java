@@ -92,6 +92,9 @@ public final class PaxosHandOver {
         boolean stillOurs = !leader.isFree()
                 && leader.owner().equals(context.me())
                 && leader.lver() == held.leader().lver();
+        if (!begun && leader.lver() < held.leader().lver()) {
+            return hidden(leader);
+        }
         if (!stillOurs) {
             return Step.end(new Result.NotOurs(LeaseFault.LEADER_CHANGED, "the leader now says " + leader));
         }
@@ -99,11 +102,7 @@ public final class PaxosHandOver {
             return ballot(look);
         }
         if (look.block(context, context.me().hostId()).undecided(context.me(), leader.lver())) {
-            // A late write has put a leader back that named this very host earlier. What we hold is the version of our
-            // block; a ballot for that one would give it a second owner.
-            return kept(
-                    LeaseFault.LEADER_CHANGED,
-                    "the leader shows an older version than the one that is held: " + leader);
+            return hidden(leader);
         }
         if (receiver.hostId() < 1 || receiver.hostId() > leader.numHosts() || receiver.equals(context.me())) {
             return kept(LeaseFault.NUM_HOSTS, "host id " + receiver.hostId() + " cannot own it");
@@ -119,6 +118,15 @@ public final class PaxosHandOver {
                         leader.lver(),
                         prepared -> prepared ? onPrepared(look) : notPrepared(),
                         this::back);
+    }
+
+    /**
+     * A late write has put an old leader back. What we hold is the version of our block; a ballot for the one after the leader's might give
+     * it a second owner.
+     */
+    private Step<Result> hidden(LeaderRecord leader) {
+        return kept(
+                LeaseFault.LEADER_CHANGED, "the leader shows an older version than the one that is held: " + leader);
     }
 
     private Step<Result> notPrepared() {

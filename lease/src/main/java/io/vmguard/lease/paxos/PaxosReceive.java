@@ -6,13 +6,15 @@ import io.vmguard.lease.Owner;
 import io.vmguard.lease.ondisk.DiskBlock;
 import io.vmguard.lease.ondisk.LeaderRecord;
 import io.vmguard.lease.step.Step;
+import java.util.Optional;
 
 /**
  * The receiver's side of {@link PaxosHandOver}.
  *
  * <pre>
  * prepare   the giver holds it: take the released flag out of our block, and leave a word beside the lease
- * confirm   the leader names us: put the decided value into our block, then write the leader ourselves   -> ours as if we had won it
+ * confirm   the leader names us, and nobody shares it: put the decided value into our block, then write the leader ourselves
+ *                                                                                             -> ours as if we had won it
  * decline   set the released flag: the giver will not give, or, if it has given already, we give it back
  * </pre>
  */
@@ -85,14 +87,18 @@ public final class PaxosReceive {
         return context.readLeader(
                 leader -> isGivers(leader)
                         ? Step.end(new Result.NotYet())
-                        : Look.take(context, this::confirm, PaxosReceive::failed),
+                        : Look.take(context, look -> confirm(leader, look), PaxosReceive::failed),
                 PaxosReceive::failed);
     }
 
-    private Step<Result> confirm(Look look) {
+    /** @param before as read first: the marks that were set before it was written are in the look */
+    private Step<Result> confirm(LeaderRecord before, Look look) {
         LeaderRecord leader = look.leader();
         if (!isOurs(leader)) {
             return isGivers(leader) ? Step.end(new Result.NotYet()) : notOurs(leader);
+        }
+        if (!leader.equals(before)) {
+            return Step.end(new Result.NotYet());
         }
         DiskBlock mine = look.block(context, context.me().hostId());
         if (mine.released()) {
@@ -103,6 +109,12 @@ public final class PaxosReceive {
             // given to us
             // is the highest version that there is.
             return Step.end(new Result.NotYet());
+        }
+        Optional<Owner> sharer = look.liveSharer(context);
+        if (sharer.isPresent()) {
+            // The giver kept it, went on to shared mode, and another host has carried its proposal on.
+            return Step.end(new Result.NotOurs(
+                    LeaseFault.OWNER_LIVE, "host id " + sharer.get().hostId() + " shares it"));
         }
         DiskBlock decided =
                 DiskBlock.decided(look.nextNumber(context), context.me(), leader.timestamp(), leader.lver());
@@ -139,12 +151,13 @@ public final class PaxosReceive {
 
     /**
      * Straight back to the giver, so that no third host can step in; or to everybody, if the giver cannot have it, or waits no more:
-     * as long as it does, its block proposes us.
+     * as long as it does, its block proposes us without a flag.
      */
     private Step<Result> giveBack(Look look) {
         boolean waits = giver.hostId() >= 1
                 && giver.hostId() <= look.leader().numHosts()
-                && look.block(context, giver.hostId()).proposed().equals(context.me());
+                && look.block(context, giver.hostId()).proposed().equals(context.me())
+                && !look.block(context, giver.hostId()).released();
         if (!waits) {
             return release(look);
         }

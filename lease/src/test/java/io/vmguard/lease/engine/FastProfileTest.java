@@ -54,7 +54,7 @@ class FastProfileTest {
             Duration waited = Duration.ofNanos(clock.bootNanos() - diedNanos);
             assertThat(taken).isInstanceOf(AcquireResult.Acquired.class);
             // Its last renewal may have been seen up to one renewal interval before it died.
-            assertThat(waited).isBetween(DEAD.minusSeconds(3), DEAD.plusSeconds(6));
+            assertThat(waited).isBetween(DEAD.minusSeconds(3), DEAD.plus(SOON));
             // Told at the next renewal.
             Await.until("word of its death", SOON, () -> other.hostEvents.contains(owner + " DEAD"));
             assertThat(other.hostEvents).containsSubsequence(owner + " LIVE", owner + " FAIL", owner + " DEAD");

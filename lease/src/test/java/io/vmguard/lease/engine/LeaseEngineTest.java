@@ -94,9 +94,9 @@ class LeaseEngineTest {
             two.acquire(R1);
             hanging.get().hangLockspace();
             one.awaitEvent("lost TIMED_OUT");
-            assertThat(two.events).containsExactly("joined " + two.owner());
-            assertThat(two.engine.view().renewedAgo().orElseThrow())
-                    .isLessThan(two.engine.timeouts().renewalWarning());
+            assertThat(two.life()).containsExactly("joined " + two.owner());
+            int renewals = two.renewals.size();
+            Await.until("renewals of the other to go on", SOON, () -> two.renewals.size() > renewals);
             assertThat(two.engine.view().held()).containsOnlyKeys(R1);
             hanging.get().release();
         }
@@ -117,7 +117,7 @@ class LeaseEngineTest {
 
         try (LiveHost host = a.member()) {
             assertThat(host.owner()).isEqualTo(new Owner(first.hostId(), 2));
-            assertThat(host.events).containsExactly("joined " + host.owner());
+            assertThat(host.life()).containsExactly("joined " + host.owner());
         }
     }
 
@@ -126,12 +126,15 @@ class LeaseEngineTest {
         try (LiveHost host = a.member()) {
             host.acquire(R1);
             host.release(R1);
-            assertThat(openFiles()).containsExactly(leases.resolve("LS"));
+            Await.until(
+                    "nothing but the lockspace to be open",
+                    SOON,
+                    () -> openFiles().equals(List.of(leases.resolve("LS"))));
         }
         assertThat(openFiles()).isEmpty();
     }
 
-    private List<Path> openFiles() throws IOException {
+    private List<Path> openFiles() {
         try (Stream<Path> all = Files.list(Path.of("/proc/self/fd"))) {
             return all.flatMap(fd -> {
                         try {
@@ -142,6 +145,8 @@ class LeaseEngineTest {
                     })
                     .filter(file -> file.startsWith(leases))
                     .toList();
+        } catch (IOException e) {
+            throw new AssertionError(e);
         }
     }
 
@@ -236,7 +241,7 @@ class LeaseEngineTest {
 
         try (LiveHost host = a.join()) {
             host.awaitEvent("joinFailed");
-            assertThat(host.events)
+            assertThat(host.life())
                     .singleElement()
                     .satisfies(event -> assertThat(event)
                             .startsWith("joinFailed MISSING " + leases.resolve("LS"))
@@ -309,7 +314,7 @@ class LeaseEngineTest {
                 .isFalse();
 
         try (LiveHost after = a.member()) {
-            assertThat(after.events).containsExactly("resumed " + owner);
+            assertThat(after.life()).containsExactly("resumed " + owner);
             assertThat(after.engine.carriedOver()).isEqualTo(Set.of(R1));
             assertThat(after.engine.view().held()).containsEntry(R1, LeaseUse.exclusive(NOTE));
             assertThat(delta(owner.hostId()).owner()).isEqualTo(owner);
@@ -329,7 +334,7 @@ class LeaseEngineTest {
         before.kill();
 
         try (LiveHost after = a.member()) {
-            assertThat(after.events).containsExactly("resumed " + owner);
+            assertThat(after.life()).containsExactly("resumed " + owner);
             assertThat(after.engine.carriedOver()).isEqualTo(Set.of(R1));
         }
     }
@@ -358,7 +363,7 @@ class LeaseEngineTest {
 
         try (LiveHost after = a.later(EXPIRED, Duration.ZERO).join()) {
             after.awaitEvent("previousLifeLost");
-            assertThat(after.events)
+            assertThat(after.life())
                     .singleElement()
                     .satisfies(event -> assertThat(event).contains("R1", "demo1"));
             assertThat(after.engine.member()).isFalse();
@@ -559,7 +564,7 @@ class LeaseEngineTest {
         before.closeKeepingUsers();
 
         try (LiveHost after = a.later(EXPIRED, Duration.ZERO).member()) {
-            assertThat(after.events).containsExactly("joined " + new Owner(owner.hostId(), owner.generation() + 1));
+            assertThat(after.life()).containsExactly("joined " + new Owner(owner.hostId(), owner.generation() + 1));
             assertThat(after.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
         }
     }
@@ -571,7 +576,7 @@ class LeaseEngineTest {
         before.closeKeepingUsers();
 
         LiveHost between = a.member();
-        assertThat(between.events).containsExactly("resumed " + between.owner());
+        assertThat(between.life()).containsExactly("resumed " + between.owner());
         between.close();
         try (LiveHost after = a.later(EXPIRED, Duration.ZERO).join()) {
             after.awaitEvent("previousLifeLost");
@@ -590,7 +595,7 @@ class LeaseEngineTest {
         between.closeKeepingUsers();
         Files.move(dir.resolve("elsewhere"), leases.resolve("LS"));
         try (LiveHost after = a.later(EXPIRED, Duration.ZERO).member()) {
-            assertThat(after.events).containsExactly("joined " + after.owner());
+            assertThat(after.life()).containsExactly("joined " + after.owner());
         }
     }
 
@@ -620,7 +625,7 @@ class LeaseEngineTest {
         try (LiveHost after = a.rebooted().member()) {
             // 2 T + T + 1 s of watching, then 2 T for the claim to settle; far less than 8 T + 60 s.
             assertThat(Duration.ofNanos(System.nanoTime() - startedNanos)).isGreaterThan(Duration.ofSeconds(6));
-            assertThat(after.events).containsExactly("joined " + new Owner(owner.hostId(), owner.generation() + 1));
+            assertThat(after.life()).containsExactly("joined " + new Owner(owner.hostId(), owner.generation() + 1));
             assertThat(after.engine.carriedOver()).isEmpty();
             assertThat(after.acquire(R1)).as("held by an earlier life").isInstanceOf(AcquireResult.Acquired.class);
         }
@@ -642,7 +647,7 @@ class LeaseEngineTest {
                 assertThat(clone.acquire(R1)).isInstanceOf(AcquireResult.HeldBy.class);
             }
             assertThat(original.engine.member()).isTrue();
-            assertThat(original.events).containsExactly("joined " + original.owner());
+            assertThat(original.life()).containsExactly("joined " + original.owner());
         }
     }
 
@@ -660,9 +665,12 @@ class LeaseEngineTest {
             assertThat(Duration.ofNanos(second.startedBootNanos() - first.startedBootNanos()))
                     .isBetween(Duration.ofMillis(1900), SOON);
             assertThat(second.took()).isBetween(Duration.ofNanos(1), Duration.ofSeconds(8 * LiveHost.T));
-            assertThat(host.renewals)
-                    .extracting(Renewal::timestampSeconds)
-                    .contains(delta(host.owner().hostId()).timestamp());
+            // It is told when it has landed.
+            long landed = delta(host.owner().hostId()).timestamp();
+            Await.until(
+                    "word of what is on disk",
+                    SOON,
+                    () -> host.renewals.stream().anyMatch(renewal -> renewal.timestampSeconds() == landed));
         }
     }
 
@@ -689,10 +697,7 @@ class LeaseEngineTest {
         try (LiveHost host = a.member()) {
             Owner owner = host.owner();
             host.acquire(R1);
-            awaitFreshRenewal(host);
-            writeDelta(owner.hostId(), foreign);
-
-            Await.until("the loss", Duration.ofSeconds(5), () -> !host.engine.member());
+            awaitLossAfter(host, () -> writeDelta(owner.hostId(), foreign));
             host.awaitEvent(
                     "lost " + fault + " " + leases.resolve("LS") + " at offset " + LAYOUT.deltaOffset(owner.hostId()));
             assertThat(host.engine.view().state()).isEqualTo(LockspaceView.State.LOST);
@@ -710,24 +715,25 @@ class LeaseEngineTest {
     }
 
     @Test
-    void aWipedRecordIsLossAtTheNextRenewal() throws IOException {
+    void aWipedRecordIsLossAtTheNextRenewal() {
         try (LiveHost host = a.member()) {
-            awaitFreshRenewal(host);
-            write(LAYOUT.deltaOffset(host.owner().hostId()), new byte[LAYOUT.sectorBytes()]);
+            long record = LAYOUT.deltaOffset(host.owner().hostId());
+            awaitLossAfter(host, () -> write(record, new byte[LAYOUT.sectorBytes()]));
             host.awaitEvent("lost MAGIC");
         }
     }
 
-    /** So that a write falls between two renewals and not into one. */
-    private static void awaitFreshRenewal(LiveHost host) {
-        Await.until(
-                "a renewal",
-                SOON,
-                () -> host.engine
-                        .view()
-                        .renewedAgo()
-                        .filter(ago -> ago.toMillis() < 500)
-                        .isPresent());
+    /** Done after each renewal: between two of them, and again if one had just looked and wrote over it. */
+    private static void awaitLossAfter(LiveHost host, Runnable foreign) {
+        int[] done = {0};
+        Await.until("the loss", SOON, () -> {
+            int renewals = host.renewals.size();
+            if (host.engine.member() && renewals > done[0]) {
+                done[0] = renewals;
+                foreign.run();
+            }
+            return !host.engine.member();
+        });
     }
 
     @Test
@@ -762,11 +768,13 @@ class LeaseEngineTest {
         }
     }
 
-    private void write(long offset, byte[] sector) throws IOException {
+    private void write(long offset, byte[] sector) {
         try (RandomAccessFile file =
                 new RandomAccessFile(leases.resolve(LS.value()).toFile(), "rws")) {
             file.seek(offset);
             file.write(sector);
+        } catch (IOException e) {
+            throw new AssertionError(e);
         }
     }
 }

@@ -34,6 +34,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -195,6 +196,52 @@ class LeaseTransferTest {
         assertThat(answer(giver.engine.takeBack(R1))).isNotInstanceOf(AcquireResult.Acquired.class);
         assertThat(answer(receiver.engine.decline(R1))).isInstanceOf(ReleaseResult.Released.class);
         assertThat(answer(giver.engine.takeBack(R1))).isInstanceOf(AcquireResult.Acquired.class);
+    }
+
+    /** The process that gave it died, and is away when it comes back. */
+    @Test
+    void whatComesBackToAProcessThatDiedIsItsSuccessors() {
+        prepare();
+        give();
+        Owner dead = giver.owner();
+        giver.kill();
+        assertThat(answer(receiver.engine.decline(R1))).isInstanceOf(ReleaseResult.Released.class);
+        refusedTo(third, dead);
+        giver = Machine.at(leases, dir.resolve("a")).member();
+        assertThat(giver.acquire(R1)).as("for the same user").isInstanceOf(AcquireResult.Acquired.class);
+        refusedTo(third, giver.owner());
+    }
+
+    @Test
+    void whatAProcessThatDiedHasGivenComesBackToItsSuccessorAndToNobodyElse() {
+        prepare();
+        give();
+        giver.kill();
+        giver = Machine.at(leases, dir.resolve("a")).member();
+        Await.until("the lease", SOON, () -> giver.engine.given().equals(Set.of(R1)));
+        assertThat(giver.engine.carriedOver()).isEmpty();
+        assertThat(answer(giver.engine.takeBack(R1)))
+                .isInstanceOfSatisfying(
+                        AcquireResult.HeldBy.class,
+                        held -> assertThat(held.owner()).isEqualTo(receiver.owner()));
+        assertThat(answer(receiver.engine.decline(R1))).isInstanceOf(ReleaseResult.Released.class);
+        refusedTo(third, giver.owner());
+        assertThat(answer(giver.engine.takeBack(R1))).isInstanceOf(AcquireResult.Acquired.class);
+        assertThat(giver.engine.given()).isEmpty();
+        refusedTo(third, giver.owner());
+    }
+
+    @Test
+    void whatNobodyWantsBackIsFreeWhenTheReceiverDeclines() {
+        prepare();
+        give();
+        giver.kill();
+        giver = Machine.at(leases, dir.resolve("a")).member();
+        Await.until("the lease", SOON, () -> giver.engine.given().equals(Set.of(R1)));
+        assertThat(giver.release(R1)).isInstanceOf(ReleaseResult.Released.class);
+        refusedTo(third, receiver.owner());
+        assertThat(answer(receiver.engine.decline(R1))).isInstanceOf(ReleaseResult.Released.class);
+        assertThat(third.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
     }
 
     // ---- words

@@ -36,6 +36,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
 
 /** The engine on real files as a host of its own, for tests. T is 1 s. */
@@ -190,14 +191,26 @@ final class LiveHost implements AutoCloseable {
     }
 
     void awaitMember() {
-        Await.until("membership; events " + events, SOON, engine::member);
+        await("membership", engine::member);
     }
 
     void awaitEvent(String beginning) {
-        Await.until(
-                "event '" + beginning + "'; events " + events,
-                SOON,
-                () -> events.stream().anyMatch(e -> e.startsWith(beginning)));
+        await("event '" + beginning + "'", () -> events.stream().anyMatch(e -> e.startsWith(beginning)));
+    }
+
+    private void await(String what, BooleanSupplier condition) {
+        try {
+            Await.until(what, SOON, condition);
+        } catch (AssertionError e) {
+            throw new AssertionError(e.getMessage() + "; events " + events, e);
+        }
+    }
+
+    /** What became of its memberships. That a renewal was late and then was not is no matter: a busy machine does that. */
+    List<String> life() {
+        return events.stream()
+                .filter(event -> !event.startsWith("renewalLate") && !event.startsWith("renewalRecovered"))
+                .toList();
     }
 
     Owner owner() {

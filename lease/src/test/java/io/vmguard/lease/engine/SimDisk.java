@@ -100,6 +100,44 @@ final class SimDisk {
         return StockLease.blockIn(areas.get(resource), hostId);
     }
 
+    /** The generation that a host id has come to. */
+    private long generation(long hostId) {
+        return LeaderRecord.at(lockspace, (int) Simulation.LAYOUT.deltaOffset(hostId))
+                .owner()
+                .generation();
+    }
+
+    /**
+     * What an administrator does about leases of a generation that their host id has not come to, {@code vmguard lease release
+     * --confirm-dead}: docs/simulation.md.
+     *
+     * @return how many it were
+     */
+    int freeWhatNeverWas(LeaseName resource) {
+        int freed = 0;
+        for (long hostId = 1; hostId <= Simulation.MAX_HOSTS; hostId++) {
+            int offset = (int) Simulation.LAYOUT.diskBlockOffset(hostId);
+            DiskBlock block = block(resource, hostId).orElseThrow();
+            if (block.shared() && block.sharedGeneration() > generation(hostId)) {
+                put(resource, offset, new byte[Simulation.LAYOUT.sectorBytes()]);
+                freed++;
+            }
+        }
+        Optional<LeaderRecord> held = leader(resource)
+                .filter(leader -> !leader.isFree()
+                        && leader.owner().generation()
+                                > generation(leader.owner().hostId()));
+        if (held.isPresent()) {
+            put(resource, 0, held.get().edit().timestamp(0).seal().sector(Simulation.LAYOUT));
+            freed++;
+        }
+        return freed;
+    }
+
+    private void put(LeaseName resource, int offset, byte[] sector) {
+        System.arraycopy(sector, 0, areas.get(resource), offset, sector.length);
+    }
+
     /** The highest version that any host has run a ballot for. */
     long highestLver(LeaseName resource) {
         return LongStream.rangeClosed(1, Simulation.MAX_HOSTS)
@@ -171,9 +209,9 @@ final class SimDisk {
             sim.underWay(lateNanos);
             boolean leader = write.area() == Step.Area.RESOURCE && write.offsetBytes() == 0;
             sim.after(lateNanos, () -> {
-                // A sector that only one host writes has no defence against that host's earlier life: a storage must
-                // not
-                // carry out what a machine sent before its reset once it talks to the same machine again.
+                // A sector that only one host writes has no defence against that host's earlier life: a storage
+                // must not carry out what a machine sent before its reset once it talks to the same machine
+                // again.
                 if (leader || !process.machine().boot.talked) {
                     landing.run();
                 }

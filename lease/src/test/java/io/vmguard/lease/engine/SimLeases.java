@@ -362,9 +362,12 @@ final class SimLeases {
             if (result instanceof PaxosAdopt.Result.Held held) {
                 hold.record(held.held());
                 carriedOver(hold);
+            } else if (result instanceof PaxosAdopt.Result.Overwritten overwritten) {
+                hold.record(overwritten.held());
+                hold.recordStale = true;
+                carriedOver(hold);
             } else if (result instanceof PaxosAdopt.Result.Proposed) {
-                hasNoUser(hold);
-                undetermined(hold);
+                adoptProposed(hold, tries);
             } else if (result instanceof PaxosAdopt.Result.HalfReleased half) {
                 if (half.held().mode() == LeaseMode.SHARED) {
                     hold.record(half.held());
@@ -373,11 +376,29 @@ final class SimLeases {
                     hasNoUser(hold);
                     undetermined(hold);
                 }
-            } else if (result instanceof PaxosAdopt.Result.Failed || result instanceof PaxosAdopt.Result.Overwritten) {
+            } else if (result instanceof PaxosAdopt.Result.Given given) {
+                hasNoUser(hold);
+                transfers.givenBefore(hold, given.receiver());
+            } else if (result instanceof PaxosAdopt.Result.Failed) {
                 retry(hold, tries, () -> runAdopt(hold, tries + 1));
             } else {
                 hasNoUser(hold);
                 forget(hold);
+            }
+        });
+    }
+
+    /** It was under way when the process ended, or it is held under a leader of an old version: a ballot tells. */
+    private void adoptProposed(Hold hold, int tries) {
+        acquireOnDisk(hold, hold.mode == LeaseMode.SHARED ? Want.SHARED : Want.EXCLUSIVE, result -> {
+            if (result instanceof PaxosAcquire.Result.Acquired acquired) {
+                hold.record(acquired.held());
+                carriedOver(hold);
+            } else if (result instanceof PaxosAcquire.Result.Held) {
+                hasNoUser(hold);
+                forget(hold);
+            } else {
+                retry(hold, tries, () -> runAdopt(hold, tries + 1));
             }
         });
     }

@@ -65,7 +65,7 @@ final class SimStock extends SimMachine {
         }
 
         boolean owns(LeaderRecord leader) {
-            return !leader.isFree() && leader.owner().equals(owner);
+            return !leader.isFree() && leader.holder().equals(owner);
         }
 
         /** Its users have no patience any more. */

@@ -103,7 +103,7 @@ final class SimTransfers {
                 if (begun) {
                     table.undetermined(hold);
                 } else {
-                    table.drop(hold);
+                    table.forget(hold);
                 }
             } else {
                 hold.state = State.UNDETERMINED;
@@ -128,6 +128,13 @@ final class SimTransfers {
             hold.record(held.held());
             return new PaxosHandOver(context, held.held(), hold.partner(), begun).start();
         });
+    }
+
+    void givenBefore(Hold hold, Owner receiver) {
+        hold.partner(receiver);
+        hold.state = State.GIVEN;
+        sim.counts.givenBefore++;
+        watch(hold);
     }
 
     private void watch(Hold hold) {
@@ -192,6 +199,7 @@ final class SimTransfers {
             table.operate(hold, context -> new PaxosReceive(context, from).prepare(), result -> {
                 if (result instanceof PaxosReceive.Result.Failed) {
                     hold.state = State.RELEASING;
+                    sim.ledger.handOverEnds(resource);
                     table.forget(hold);
                     return;
                 }
@@ -220,6 +228,7 @@ final class SimTransfers {
                 }
             } else if (result instanceof PaxosReceive.Result.NotOurs) {
                 hold.state = State.RELEASING;
+                sim.ledger.handOverEnds(hold.resource);
                 table.forget(hold);
             } else if (host.clock.bootNanos() < untilNanos && membership.inTime()) {
                 table.later(hold, ASK_AGAIN_NANOS, () -> confirm(hold, untilNanos));

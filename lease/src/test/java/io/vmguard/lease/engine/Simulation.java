@@ -200,6 +200,7 @@ public final class Simulation {
         public long cannotTells;
         public long handOvers;
         public long takeBacks;
+        public long givenBefore;
         public long resumes;
         public long lostMemberships;
         public long crashes;
@@ -208,6 +209,7 @@ public final class Simulation {
         public long stockAcquires;
         public long requests;
         public long beatenForEver;
+        public long freedByHand;
 
         /** Adds another run's. */
         public void add(Counts more) {
@@ -221,6 +223,7 @@ public final class Simulation {
             cannotTells += more.cannotTells;
             handOvers += more.handOvers;
             takeBacks += more.takeBacks;
+            givenBefore += more.givenBefore;
             resumes += more.resumes;
             lostMemberships += more.lostMemberships;
             crashes += more.crashes;
@@ -229,6 +232,7 @@ public final class Simulation {
             stockAcquires += more.stockAcquires;
             requests += more.requests;
             beatenForEver += more.beatenForEver;
+            freedByHand += more.freedByHand;
         }
 
         @Override
@@ -236,9 +240,9 @@ public final class Simulation {
             return String.format(
                     Locale.ROOT,
                     "%d schedules, %.1f simulated hours, %d steps; acquired %d exclusively, %d shared, %d by stock hosts;"
-                            + " %d refused, %d undetermined, %d converted, %d handed over, %d taken back, %d requests;"
+                            + " %d refused, %d undetermined, %d converted, %d handed over, %d of them by a process that died then, %d taken back, %d requests;"
                             + " %d crashes, %d resets by a watchdog, %d memberships lost, %d resumed, %d late writes;"
-                            + " %d stock hosts beaten for ever",
+                            + " %d stock hosts beaten for ever, %d leases freed by hand",
                     schedules,
                     simulatedNanos / 3.6e12,
                     steps,
@@ -249,6 +253,7 @@ public final class Simulation {
                     cannotTells,
                     converted,
                     handOvers,
+                    givenBefore,
                     takeBacks,
                     requests,
                     crashes,
@@ -256,7 +261,8 @@ public final class Simulation {
                     lostMemberships,
                     resumes,
                     lateWrites,
-                    beatenForEver);
+                    beatenForEver,
+                    freedByHand);
         }
     }
 }

@@ -89,7 +89,15 @@ class SimulationTest {
                 Scenario.DENSE + 35_378,
                 Scenario.DENSE + 41_742,
                 Scenario.DENSE + 109_389,
-                Scenario.DENSE + 118_853
+                Scenario.DENSE + 118_853,
+                Scenario.DENSE + 138_940,
+                Scenario.DENSE + 234_455,
+                Scenario.DENSE + 352_462,
+                Scenario.DENSE + 396_291,
+                Scenario.DENSE + 418_874,
+                Scenario.DENSE + 421_750,
+                Scenario.DENSE + 477_805,
+                Scenario.DENSE + 756_997
             })
     void whatWasFoundOnceStaysMended(long seed) {
         assertThat(SimulationRun.failureOf(seed, Planted.NONE).map(SimulationRun.Failure::explain))

@@ -467,7 +467,7 @@ class SuccessorTest {
                 assertThat(Duration.ofNanos(afterNanos))
                         .isBetween(
                                 TIMEOUTS.renewalFailed(),
-                                TIMEOUTS.renewalFailed().plusSeconds(1));
+                                TIMEOUTS.renewalFailed().plusSeconds(5));
 
                 next.storage.unstick();
                 next.host.engine.usersGone();

@@ -150,6 +150,20 @@ class LeaseInspectorTest {
     }
 
     @Test
+    void anEarlierLifeInALeaderThatALaterOneWroteIsTheLaterOneUntilItReleases() throws IOException {
+        built.resource("r")
+                .leader(
+                        "r",
+                        edit -> edit.owner(new Owner(2, 2)).lver(5).timestamp(9).writer(new Owner(2, 3), 9))
+                .block("r", 2, new DiskBlock(2, 2, 2, 2, 9, 5, false, false, 0));
+        assertThat(only().state()).isEqualTo(State.EXCLUSIVE);
+        assertThat(only().owner()).contains(new Holder(new Owner(2, 3), Standing.MEMBER, NODE_B));
+        assertThat(only().takeable()).isFalse();
+        built.block("r", 2, new DiskBlock(2, 2, 2, 2, 9, 5, true, false, 0));
+        assertThat(only().state()).isEqualTo(State.FREE);
+    }
+
+    @Test
     void aRequestAndAnAcquireUnderWayAreShown() throws IOException {
         byte[] request = Arrays.copyOfRange(
                 LeaseArea.resource(LAYOUT, BuiltDirectory.SPACE, new LeaseName("r"), 2000), 512, 1024);

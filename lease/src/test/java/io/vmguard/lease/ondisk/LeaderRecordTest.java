@@ -110,6 +110,13 @@ class LeaderRecordTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"3, 7, 7", "3, 8, 8", "3, 6, 7", "4, 8, 7"})
+    void aLaterLifeOfTheOwnerThatWroteTheLeaderHoldsIt(long writer, long writerGeneration, long generation) {
+        LeaderRecord record = held(edit -> edit.writer(new Owner(writer, writerGeneration), 1001));
+        assertThat(record.holder()).isEqualTo(new Owner(3, generation));
+    }
+
+    @ParameterizedTest
     @ValueSource(ints = {1, 46, 47, 48, 60})
     void aHostNameAlwaysEndsInNul(int length) {
         LeaderRecord record = FREE.edit().hostName("n".repeat(length)).seal();

@@ -132,6 +132,15 @@ class BallotTest {
                         DiskBlock.decided(NUMBER, new Owner(3, 7), 77, LVER).asReleased(), Set.of()));
     }
 
+    /** Its owner's block says nothing of it: a stock host wipes it when an acquire fails half-way. */
+    @ParameterizedTest
+    @CsvSource({"2, 5, true, false", "4, 5, true, true", "4, 6, true, true", "4, 4, false, true"})
+    void aVersionThatTheLeaderShowsIsDecided(int io, long lver, boolean beaten, boolean proposed) {
+        bench.disk.before(
+                io, () -> bench.leader(edit -> edit.owner(new Owner(2, 1)).lver(lver)));
+        assertEnds(beaten, proposed);
+    }
+
     @Test
     void whatIsOverDoesNotStay() {
         DiskBlock older = DiskBlock.decided(2001, new Owner(3, 7), 77, LVER - 1);

@@ -18,6 +18,7 @@ import io.vmguard.lease.step.MemoryDisk;
 import io.vmguard.lease.step.Step;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -266,6 +267,26 @@ class PaxosAcquireTest {
     }
 
     @Test
+    void anEarlierLifeInALeaderThatALaterOneWroteIsTheLaterOne() {
+        HeldRecord theirs = bench.held(new Owner(2, 2), 4, 500);
+        bench.leader(edit -> edit.writer(OTHER, 501));
+        held(acquire(), OTHER);
+        wroteNothing();
+        bench.block(2, theirs.block().asReleased()).disk.fresh();
+        assertThat(acquired(acquire()).leader().lver())
+                .as("its release leaves such a leader alone")
+                .isEqualTo(5);
+    }
+
+    @Test
+    void aLaterLifeThatWroteTheLeaderIsGoneWithTheNextOne() {
+        bench.held(new Owner(2, 2), 4, 500);
+        bench.leader(edit -> edit.writer(OTHER, 501));
+        putDelta(new Owner(2, 4), 990);
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(5);
+    }
+
+    @Test
     void aReleasedFlagMeansNothingWhileTheOwnerItselfWroteTheLeader() {
         HeldRecord theirs = bench.held(OTHER, 4, 500);
         bench.block(2, theirs.block().asReleased());
@@ -367,10 +388,48 @@ class PaxosAcquireTest {
             bench.disk.before(io, () -> bench.block(3, DiskBlock.entering(number, 1)));
         }
         failed(acquire(), LeaseFault.LOST_RACE, false);
-        assertThat(bench.written()).hasSize(PaxosAcquire.MAX_ROUNDS);
+        assertThat(bench.written()).hasSize(PaxosAcquire.MAX_ROUNDS + 1);
         assertThat(bench.written())
                 .extracting(written -> ((DiskBlock) written.record()).mbal())
-                .containsExactly(1L, 4001L, 10001L, 18001L, 28001L, 40001L);
+                .as("six rounds, and the flag")
+                .containsExactly(1L, 4001L, 10001L, 18001L, 28001L, 40001L, 40001L);
+        assertThat(bench.block(1)).isEqualTo(DiskBlock.entering(40001, 1).asReleased());
+    }
+
+    @Test
+    void aLastRoundThatIsLostToAnotherLeavesNoDoubt() {
+        for (int io = 3; io <= 15; io += 3) {
+            long number = 1_000_003L * io;
+            bench.disk.before(io, () -> bench.block(3, DiskBlock.entering(number, 1)));
+        }
+        bench.disk.before(17, () -> bench.block(3, DiskBlock.entering(3, 1)));
+        bench.disk.before(20, () -> bench.block(3, DiskBlock.entering(1_000_003, 1)));
+        bench.disk.before(21, () -> bench.held(THIRD, 1, 1001));
+        failed(acquire(), LeaseFault.LOST_RACE, false);
+        assertThat(bench.block(1).released()).isTrue();
+    }
+
+    /** From a hand-over long ago somebody may propose us yet, and make us an owner that does not know. */
+    @Test
+    void whoIsRefusedAfterABallotSetsTheFlagAgain() {
+        bench.disk.before(3, () -> bench.held(OTHER, 1, 1001));
+        held(acquire(), OTHER);
+        assertThat(bench.block(1)).isEqualTo(DiskBlock.entering(1, 1).asReleased());
+    }
+
+    @Test
+    void aFlagThatCannotBeSetAgainLeavesTheOutcomeOpen() {
+        bench.disk.before(3, () -> bench.held(OTHER, 1, 1001));
+        bench.disk.failing(7); // look, two of the ballot, leader, look, delta lease
+        failed(acquire(), LeaseFault.IO, true);
+    }
+
+    @Test
+    void anUpgradeThatIsRefusedAfterABallotKeepsItsMarkUnderTheFlag() {
+        bench.block(1, own(1, 0).asShared(2));
+        bench.disk.before(3, () -> bench.held(OTHER, 1, 1001));
+        held(acquire(Want.UPGRADE), OTHER);
+        assertThat(bench.block(1)).isEqualTo(DiskBlock.entering(2001, 1).asShared(2));
     }
 
     /** Beaten in phase 2: the proposal is on disk. */
@@ -445,13 +504,13 @@ class PaxosAcquireTest {
         held(acquire(), THIRD);
     }
 
-    /** Once the version is decided for another, storage that fails afterwards leaves nothing open. */
+    /** Our flag is out: by what somebody proposes for us we may yet become the owner. */
     @Test
-    void aVersionThatWentToAnotherIsNotInDoubtBecauseOfWhatFailsLater() {
+    void aVersionThatWentToAnotherIsInDoubtIfStorageFailsBeforeWeSetTheFlag() {
         beatenInPhaseTwo();
         bench.disk.before(6, () -> bench.held(THIRD, 1, 1001));
         bench.disk.failing(7);
-        failed(acquire(), LeaseFault.IO, false);
+        failed(acquire(), LeaseFault.IO, true);
     }
 
     @Test
@@ -687,6 +746,15 @@ class PaxosAcquireTest {
                 .containsExactly(new Owner(1, 1), ME);
     }
 
+    @Test
+    void aProposalOfOurEarlierLifeThatWeFinishedIsNotForgottenWhenTheStorageFails() {
+        bench.block(1, DiskBlock.entering(1, 1).proposing(1, 1, 777));
+        bench.disk.before(2, () -> bench.block(3, DiskBlock.entering(3, 1).proposing(1, 1, 777)));
+        bench.disk.failing(7);
+        failed(acquire(), LeaseFault.IO, true);
+        assertThat(bench.leader().holder()).isEqualTo(ME);
+    }
+
     // ---- a leader that is older than the blocks
 
     @Test
@@ -713,7 +781,32 @@ class PaxosAcquireTest {
         Result.Held held = held(acquire(), OTHER);
         assertThat(held.shared()).isFalse();
         assertThat(held.hostName()).isEqualTo("host-2");
+        assertThat(held.status()).as("seen once").isEqualTo(HostStatus.UNKNOWN);
         assertThat(bench.disk.writes()).isEmpty();
+    }
+
+    @Test
+    void aLiveGiverThatAStaleLeaderHidesIsSaidToLive() {
+        bench.delta(OTHER, 991).looks(1);
+        bench.leader(edit -> edit.lver(4));
+        bench.block(2, DiskBlock.entering(2002, 7).giving(OTHER.generation()));
+        assertThat(held(acquire(), OTHER).status()).isEqualTo(HostStatus.LIVE);
+    }
+
+    @Test
+    void aProposalOfOursThatIsOpenBesideAGiverLeavesTheOutcomeOpen() {
+        bench.leader(edit -> edit.lver(4)).block(1, own(1, 6));
+        bench.block(2, DiskBlock.entering(2002, 7).giving(OTHER.generation()));
+        failed(acquire(), LeaseFault.LOST_RACE, true);
+        wroteNothing();
+    }
+
+    @Test
+    void ourOwnBlockIsNoGiverAndASharersIsNone() {
+        bench.leader(edit -> edit.lver(4))
+                .block(1, DiskBlock.entering(2001, 7).giving(ME.generation()))
+                .block(2, DiskBlock.entering(2, 7).asShared(OTHER.generation()));
+        assertThat(held(acquire(), OTHER).shared()).isTrue();
     }
 
     @Test
@@ -730,6 +823,105 @@ class PaxosAcquireTest {
         bench.leader(edit -> edit.lver(6));
         bench.block(2, DiskBlock.entering(2002, 7).giving(OTHER.generation()));
         assertThat(acquired(acquire()).leader().lver()).isEqualTo(7);
+    }
+
+    // ---- what is on its way
+
+    /** It was given away at version 5 and the receiver is gone before it has confirmed: it goes back. */
+    private void onItsWay(Owner giver) {
+        LeaderRecord given = bench.leader()
+                .edit()
+                .owner(THIRD)
+                .lver(5)
+                .timestamp(500)
+                .writer(giver, 500)
+                .seal();
+        bench.leader(given);
+        bench.block(
+                giver.hostId(),
+                DiskBlock.entering(giver.hostId(), 5)
+                        .proposing(THIRD.hostId(), THIRD.generation(), 500)
+                        .giving(giver.generation()));
+    }
+
+    private void receiverLeft() {
+        bench.delta(THIRD, 0);
+    }
+
+    @Test
+    void whatALiveHostHasGivenToOneThatIsGoneIsItsAlone() {
+        onItsWay(OTHER);
+        receiverLeft();
+        bench.delta(OTHER, 991).looks(1);
+        assertThat(held(acquire(), OTHER).status()).isEqualTo(HostStatus.LIVE);
+        wroteNothing();
+    }
+
+    @Test
+    void whatALiveHostHasGivenToOneThatDiedIsItsAlone() {
+        onItsWay(OTHER);
+        bench.clock.pass(DEAD.plusNanos(1));
+        bench.delta(OTHER, 1130).looks(1);
+        assertThat(held(acquire(), OTHER).shared()).isFalse();
+        wroteNothing();
+    }
+
+    @Test
+    void whatWeHaveGivenToOneThatIsGoneWeTakeBack() {
+        onItsWay(ME);
+        receiverLeft();
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(6);
+    }
+
+    @Test
+    void whatNeitherGiverNorReceiverLivesToHaveIsFree() {
+        onItsWay(OTHER);
+        bench.clock.pass(DEAD.plusNanos(1));
+        bench.looks(1);
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(6);
+    }
+
+    @Test
+    void whatTheReceiverHasConfirmedOrTheGiverGivenUpDoesNotGoBack() {
+        onItsWay(OTHER);
+        receiverLeft();
+        bench.leader(edit -> edit.writer(THIRD, 501));
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(6);
+
+        onItsWay(OTHER);
+        bench.block(1, DiskBlock.entering(0, 0)).block(2, bench.block(2).asReleased());
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(6);
+    }
+
+    @Test
+    void aGiverOfAnotherLifeOrOfAnotherVersionOrToAnotherWaitsForNothing() {
+        for (DiskBlock block : List.of(
+                DiskBlock.entering(2, 5).proposing(3, 4, 500).giving(OTHER.generation() - 1),
+                DiskBlock.entering(2, 4).proposing(3, 4, 500).giving(OTHER.generation()),
+                DiskBlock.entering(2, 5).proposing(3, 5, 500).giving(OTHER.generation()),
+                DiskBlock.entering(2, 5).proposing(3, 4, 500))) {
+            onItsWay(OTHER);
+            receiverLeft();
+            bench.block(1, DiskBlock.entering(0, 0)).block(2, block);
+            assertThat(acquired(acquire()).leader().lver()).as("%s", block).isEqualTo(6);
+        }
+    }
+
+    @Test
+    void whoIsBeyondWhatWasGivenHasNotWaitedForIt() {
+        onItsWay(OTHER);
+        receiverLeft();
+        bench.block(5, DiskBlock.entering(5, 6));
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(6);
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {0, 7})
+    void whoCannotBeAnOwnerWaitsForNothing(long giver) {
+        onItsWay(OTHER);
+        receiverLeft();
+        bench.leader(edit -> edit.writer(new Owner(giver, OTHER.generation()), 500));
+        assertThat(acquired(acquire()).leader().lver()).isEqualTo(6);
     }
 
     // ---- shared marks

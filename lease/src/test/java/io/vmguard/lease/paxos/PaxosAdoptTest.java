@@ -63,6 +63,9 @@ class PaxosAdoptTest {
         "2/1, 2/1, true,  3, 4, NotHeld",
         "2/1, 2/1, false, 0, 5, Proposed",
         "1/1, 1/1, false, 0, 5, Proposed",
+        // an earlier life's, whose proposal we carried on: others take us for its owner
+        "1/1, 1/2, false, 0, 4, Proposed",
+        "1/1, 1/2, true,  2, 4, Held",
     })
     void everyCombination(String owner, String writer, boolean released, long mark, long lver, String result) {
         bench.leader(edit -> edit.owner(owner.equals("-") ? ME : owner(owner))
@@ -94,6 +97,33 @@ class PaxosAdoptTest {
                         overwritten
                                 ? new Result.Overwritten(new HeldRecord(bench.leader(), block))
                                 : new Result.NotHeld());
+    }
+
+    /** Leader: owner and writer. Block: the receiver that it proposes, version, generation that gives (0: none). */
+    @ParameterizedTest
+    @CsvSource({
+        "2/1, 1/2, 2/1, 4, 2, true",
+        "2/1, 2/1, 2/1, 4, 2, false", // confirmed
+        "2/1, 1/1, 2/1, 4, 2, false", // by an earlier life of ours
+        "2/1, 1/2, 2/2, 4, 2, false", // to another life of it
+        "3/1, 1/2, 2/1, 4, 2, false",
+        "2/1, 1/2, 2/1, 3, 2, false",
+        "2/1, 1/2, 2/1, 4, 1, false",
+        "2/1, 1/2, 2/1, 4, 0, false", // another host's proposal that we have carried on
+    })
+    void whatWasGivenAndNotConfirmedMayComeBack(
+            String owner, String writer, String receiver, long lver, long generation, boolean given) {
+        bench.leader(edit -> edit.owner(owner(owner)).timestamp(500).lver(4).writer(owner(writer), 500));
+        Owner to = owner(receiver);
+        DiskBlock block = DiskBlock.entering(1, lver).proposing(to.hostId(), to.generation(), 500);
+        bench.block(1, generation == 0 ? block : block.giving(generation));
+        assertThat(adopt()).isEqualTo(given ? new Result.Given(to) : new Result.NotHeld());
+        bench.leader(edit -> edit.timestamp(0));
+        assertThat(adopt()).as("it has been freed").isEqualTo(new Result.NotHeld());
+        bench.leader(edit -> edit.timestamp(500));
+        bench.block(1, block.giving(generation).asReleased());
+        assertThat(adopt()).as("we want it no more").isEqualTo(new Result.NotHeld());
+        assertThat(bench.disk.writes()).isEmpty();
     }
 
     private static Owner owner(String text) {

@@ -168,6 +168,47 @@ class PaxosReceiveTest {
         wroteNothing();
     }
 
+    /** It kept the lease and went on to shared mode; whoever came next carried on what it had proposed. */
+    @ParameterizedTest
+    @CsvSource({"2, false", "1, true", "0, true"})
+    void whatAHostSharesIsNotConfirmed(long generation, boolean confirmed) {
+        LeaderRecord given = give();
+        bench.block(1, DiskBlock.decided(2001, ME, 1000, 5).asShared(generation));
+        Result result = confirm();
+        if (confirmed) {
+            assertThat(result).as("a mark of an earlier life").isInstanceOf(Result.Confirmed.class);
+        } else {
+            assertThat(result).isEqualTo(new Result.NotOurs(LeaseFault.OWNER_LIVE, "host id 1 shares it"));
+            wroteNothing();
+            notOurs(decline());
+            assertThat(bench.leader()).as("it does not wait for it").isEqualTo(given);
+            assertThat(bench.block(2).released()).isTrue();
+        }
+    }
+
+    @Test
+    void aMarkWithoutAGenerationIsNoSharerWhoeverThatIs() {
+        give();
+        bench.block(5, DiskBlock.entering(5, 3).asShared(0));
+        assertThat(confirm()).isInstanceOf(Result.Confirmed.class);
+    }
+
+    @Test
+    void ourOwnMarkIsNoSharer() {
+        give();
+        bench.block(2, LEFT.keepingMark(3));
+        assertThat(confirm()).isInstanceOf(Result.Confirmed.class);
+    }
+
+    @Test
+    void aLeaderThatChangedBetweenTheTwoLooksIsLookedAtAgain() {
+        LeaderRecord given = give();
+        bench.leader(edit -> edit.owner(new Owner(3, 1)));
+        bench.disk.before(2, () -> bench.leader(given));
+        assertThat(confirm()).isEqualTo(new Result.NotYet());
+        wroteNothing();
+    }
+
     /** A late write has put a hold of ours back that was over before somebody else was given the next version. */
     @Test
     void anOldHoldThatALateWritePutBackIsNotConfirmed() {

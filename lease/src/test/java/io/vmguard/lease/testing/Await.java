@@ -16,8 +16,13 @@ public final class Await {
     public static void until(String what, Duration limit, BooleanSupplier condition) {
         long startedNanos = System.nanoTime();
         CountDownLatch never = new CountDownLatch(1);
-        while (!condition.getAsBoolean()) {
-            if (System.nanoTime() - startedNanos > limit.toNanos()) {
+        while (true) {
+            // A look that begins within the limit counts, so read the clock first.
+            boolean over = System.nanoTime() - startedNanos > limit.toNanos();
+            if (condition.getAsBoolean()) {
+                return;
+            }
+            if (over) {
                 throw new AssertionError("waited " + limit.toMillis() + " ms in vain for " + what);
             }
             try {

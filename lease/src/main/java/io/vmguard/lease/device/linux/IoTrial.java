@@ -60,7 +60,7 @@ public final class IoTrial {
                 : new DirectFile(file.toString(), Libc.O_CREAT | Libc.O_EXCL, 0600, clock)) {
             return measure(open, !device, sectorBytes, howLong);
         } catch (LastErrorException e) {
-            return new Result(!device, List.of(), Libc.text(e.getErrorCode()));
+            return new Result(!device, List.of(), Libc.leaseText(e.getErrorCode()));
         } finally {
             if (!device) {
                 // Ours by its random name: nobody else's data.
@@ -85,7 +85,7 @@ public final class IoTrial {
         long startedNanos = clock.bootNanos();
         while (millis.size() < MOST
                 && pause(howLong.dividedBy(writes ? MOST / 2 : MOST))
-                && clock.bootNanos() - startedNanos < howLong.toNanos()) {
+                && (millis.isEmpty() || clock.bootNanos() - startedNanos < howLong.toNanos())) {
             // The second sector as well: a sector at an odd offset is what the format writes.
             long offset = millis.size() / 2 % 2 * (long) sectorBytes;
             long beforeNanos = clock.bootNanos();

@@ -10,6 +10,7 @@ import io.vmguard.lease.device.LeaseStore;
 import io.vmguard.lease.step.IoOutcome;
 import io.vmguard.lease.time.LeaseClock;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -114,9 +115,11 @@ public final class LeaseDirectory implements LeaseStore {
             }
             return new Opened.Ready(open, created);
         } catch (LastErrorException e) {
-            return refused(LeaseFault.IO, file, Libc.text(e.getErrorCode()));
+            return refused(LeaseFault.IO, file, Libc.leaseText(e.getErrorCode()));
         } catch (CannotInitialise e) {
             return refused(LeaseFault.IO, file, String.valueOf(e.getMessage()));
+        } catch (AccessDeniedException e) {
+            return refused(LeaseFault.IO, file, Libc.leaseText(Libc.EACCES)); // it has no reason of its own
         } catch (FileSystemException e) {
             return refused(LeaseFault.IO, file, e.getReason() + CHECK_STORAGE);
         } catch (IOException e) {

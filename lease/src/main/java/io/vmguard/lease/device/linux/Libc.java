@@ -20,9 +20,11 @@ final class Libc {
     static final int O_SYNC = 0x101000;
     static final int O_CLOEXEC = 0x80000;
     static final int LOCK_EX_NB = 2 | 4;
+    static final int LOCK_UN = 8;
     static final int CLOCK_MONOTONIC = 1;
     static final int CLOCK_BOOTTIME = 7;
 
+    static final int EPERM = 1;
     static final int ENOENT = 2;
     static final int EIO = 5;
     static final int EAGAIN = 11;
@@ -42,6 +44,7 @@ final class Libc {
     };
 
     private static final Map<Integer, String> NAMES = Map.of(
+            EPERM, "operation not permitted",
             ENOENT, "no such file or directory",
             EIO, "input/output error",
             EACCES, "permission denied",
@@ -58,6 +61,11 @@ final class Libc {
             ENOSPC, ". Make room",
             EDQUOT, ". Make room",
             EROFS, ". Mount it read-write");
+
+    /** Of a lease directory: who is root is seldom refused anything, except by a server or a security module. */
+    private static final String FOR_ROOT =
+            ". The agent is root: an NFS server must export the leases with no_root_squash, or they and"
+                    + " their directory belong to the user that it takes root for; elsewhere see what SELinux or AppArmor has denied";
 
     private Libc() {}
 
@@ -80,5 +88,10 @@ final class Libc {
     /** Half a sentence for people, with the number for those who want to look it up, and the way out where there is one. */
     static String text(int errno) {
         return NAMES.getOrDefault(errno, "error") + " (errno " + errno + ")" + WAYS_OUT.getOrDefault(errno, "");
+    }
+
+    /** The same of a file of a lease directory. */
+    static String leaseText(int errno) {
+        return text(errno) + (errno == EACCES || errno == EPERM ? FOR_ROOT : "");
     }
 }

@@ -58,7 +58,12 @@ public final class LocalLock implements AutoCloseable {
     public void close() {
         // The number of a closed file is the next file's: closed twice, it would be some other file that is closed.
         if (closed.compareAndSet(false, true)) {
-            Libc.close(fd);
+            try {
+                // The lock is the open file's, which a child of this process shares until it runs its own program.
+                Libc.flock(fd, Libc.LOCK_UN);
+            } finally {
+                Libc.close(fd);
+            }
         }
     }
 }

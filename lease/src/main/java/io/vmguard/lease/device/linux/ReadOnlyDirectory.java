@@ -20,6 +20,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
@@ -53,7 +54,8 @@ public final class ReadOnlyDirectory implements LeaseFiles {
         } catch (AccessDeniedException e) {
             throw new IOException(directory + ": permission denied. Run this as root", e);
         } catch (DirectoryIteratorException e) {
-            throw new IOException(directory + ": " + e.getCause().getMessage(), e);
+            throw new IOException(
+                    directory + ": " + Objects.requireNonNull(e.getCause()).getMessage(), e);
         }
         entries.sort(Comparator.comparing(Entry::name));
         return entries;

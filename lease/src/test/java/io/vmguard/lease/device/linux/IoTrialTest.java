@@ -39,6 +39,12 @@ class IoTrialTest {
         assertThat(lease).hasBinaryContent(new byte[8192]);
     }
 
+    /** A machine with much to do may let the time pass before the first write. */
+    @Test
+    void howeverShortTheTimeOneWriteAndOneReadAreMeasured() throws IOException {
+        assertThat(trial.run(dir, 512, Duration.ofNanos(1)).millis()).hasSize(2);
+    }
+
     @Test
     void aDeviceIsOnlyRead() throws IOException {
         byte[] content = new byte[8192];

@@ -72,6 +72,18 @@ class LeaseDirectoryTest {
         assertThat(dir.resolve("R1")).hasBinaryContent(first);
     }
 
+    /** To make a server that does so needs one: that is tried elsewhere. */
+    @Test
+    void aRootThatIsRefusedIsToldOfTheServerThatMayTakeItForNobody() {
+        assertThat(Libc.leaseText(Libc.EACCES))
+                .startsWith("permission denied (errno 13). ")
+                .contains("no_root_squash");
+        assertThat(Libc.leaseText(Libc.EPERM))
+                .startsWith("operation not permitted (errno 1). ")
+                .contains("no_root_squash");
+        assertThat(Libc.leaseText(Libc.ENOSPC)).isEqualTo("no space left (errno 28). Make room");
+    }
+
     @Test
     void anAbsentFileIsRefusedWhereItMayNotBeMade() {
         Opened.Refused refused = (Opened.Refused) store(1).open(NAME, AREA, () -> new byte[AREA], false);
@@ -141,7 +153,8 @@ class LeaseDirectoryTest {
         long startedNanos = System.nanoTime();
         Opened.Refused refused = (Opened.Refused) store(1).open(NAME, AREA, () -> new byte[AREA], true);
         assertThat(refused.fault()).isEqualTo(LeaseFault.SHORT);
-        assertThat(Duration.ofNanos(System.nanoTime() - startedNanos)).isLessThan(Duration.ofMillis(400));
+        // It would wait for 5 s; a look alone takes more than a second on a machine with too much to do.
+        assertThat(Duration.ofNanos(System.nanoTime() - startedNanos)).isLessThan(Duration.ofSeconds(4));
     }
 
     @Test
@@ -150,7 +163,7 @@ class LeaseDirectoryTest {
         long startedNanos = System.nanoTime();
         Opened.Refused refused = (Opened.Refused) store(1).open(NAME, AREA, () -> new byte[AREA], true);
         assertThat(refused.fault()).isEqualTo(LeaseFault.SHORT);
-        assertThat(Duration.ofNanos(System.nanoTime() - startedNanos)).isLessThan(Duration.ofSeconds(10));
+        assertThat(Duration.ofNanos(System.nanoTime() - startedNanos)).isLessThan(Duration.ofSeconds(25));
         assertThat(dir.resolve("R1")).isEmptyFile();
     }
 

@@ -3,7 +3,10 @@ package io.vmguard.lease.device.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -30,6 +33,32 @@ class LocalLockTest {
             first.close();
             assertThat(LocalLock.tryTake(dir.resolve("b"))).as("still held").isEmpty();
             assertThat(second).isNotNull();
+        }
+    }
+
+    /** A child has the open files of its parent until it runs its own program; the lock has to be free before. */
+    @Test
+    void aProcessThatIsJustBeingStartedKeepsNoLockThatWasGivenBack() throws Exception {
+        CompletableFuture<Void> starts = CompletableFuture.runAsync(() -> {
+            for (int start = 0; start < 100; start++) {
+                startAndEnd();
+            }
+        });
+        Path file = dir.resolve("a");
+        while (!starts.isDone()) {
+            LocalLock.tryTake(file).orElseThrow().close();
+        }
+        starts.get();
+    }
+
+    private static void startAndEnd() {
+        try {
+            assertThat(new ProcessBuilder("true").start().waitFor()).isZero();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AssertionError(e);
         }
     }
 }

@@ -19,7 +19,7 @@ fi
 export SOURCE_DATE_EPOCH
 
 # Puts what is installed into directory $1: bin/, libexec/, lib/, jna/, etc/, qemu-hook,
-# classes.list, manual/man/, manual/completion/. Modes are set, not copied: they must not
+# classes.list, doc/, manual/man/, manual/completion/. Modes are set, not copied: they must not
 # depend on the umask of who checked out.
 stage_files() {
     mkdir -p "$1/bin" "$1/libexec" "$1/lib" "$1/jna" "$1/etc"
@@ -29,7 +29,10 @@ stage_files() {
     install -m 0644 "$root/packaging/common/vmguard.yaml" "$1/etc/vmguard.yaml"
     # Not executable here: only the copy that the package puts into libvirt's directory is a hook.
     install -m 0644 "$root/libvirt-hooks/qemu" "$1/qemu-hook"
-    install -m 0644 "$agent/vmguard-agent-$version.jar" "$agent"/lib/*.jar "$1/lib/"
+    # Whoever has only this host at 3 a.m. has no checkout. All pages, as they lead to each other.
+    for page in "$root"/docs/*.md "$root"/docs/adr/*.md; do install -D -m 0644 "$page" "$1/doc/${page#"$root/docs/"}"; done
+    install -m 0644 "$agent"/lib/*.jar "$1/lib/"
+    for own in "$agent/vmguard-agent-$version.jar" "$agent/lib/vmguard-lease-$version.jar"; do stage_jar "$own" "$1/lib"; done
     stage_jna "$1"
     # By the JVM that built, from the commands themselves.
     java=$(jdk_tool java)
@@ -42,6 +45,25 @@ jdk_tool() {
     tool=${JAVA_HOME:+$JAVA_HOME/bin/}$1
     command -v "$tool" >/dev/null || tool=$(dirname "$(readlink -f "$(command -v javac)")")/$1
     printf '%s\n' "$tool"
+}
+
+# Puts our jar $1 into directory $2. What Maven writes has the mode of each file in it, as the umask of who checked out and
+# built has left it; what the jar tool writes has none.
+stage_jar() {
+    jar=$(jdk_tool jar)
+    unpacked=$2.unpacked
+    made=$2/${1##*/}
+    mkdir "$unpacked"
+    rm -f "$made"
+    (
+        cd "$unpacked" &&
+        "$jar" --extract --file "$1" &&
+        find . -type f ! -path ./META-INF/MANIFEST.MF | LC_ALL=C sort >../content &&
+        "$jar" --create --file "$made" --manifest META-INF/MANIFEST.MF \
+            --date "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)" @../content
+    ) || fail "cannot pack $1"
+    chmod 0644 "$made"
+    rm -rf "$unpacked" "${unpacked%/*}/content"
 }
 
 # JNA's native libraries, for the architectures on which distributions run KVM.

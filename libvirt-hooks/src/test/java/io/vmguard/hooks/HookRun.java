@@ -39,7 +39,7 @@ final class HookRun {
         environment.put("PATH", System.getenv("PATH"));
         environment.put("VMGUARD_SOCKET", socket.toString());
         environment.put("VMGUARD_CONFIG", config.toString());
-        environment.put("VMGUARD_HOOK_TIMEOUT", "10");
+        environment.put("VMGUARD_HOOK_TIMEOUT", "25");
     }
 
     HookRun with(String variable, String value) {

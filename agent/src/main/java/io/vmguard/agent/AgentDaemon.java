@@ -3,7 +3,6 @@ package io.vmguard.agent;
 
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.deadman.Deadman;
-import io.vmguard.agent.deadman.ListedProcess;
 import io.vmguard.agent.derive.DomainLeases;
 import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.events.EventAppender;
@@ -60,19 +59,16 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
-import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The agent: wires engine, guard, libvirt and hook server, in the order in which they may depend on each other.
@@ -89,8 +85,8 @@ final class AgentDaemon implements AutoCloseable {
     /** For an agent that may be there to answer; less than libvirt's hooks wait. */
     private static final Duration SOCKET_LIMIT = Duration.ofSeconds(3);
 
-    /** As many calls as libvirt serves us at a time: four connections with five calls each, and a list. */
-    private static final int HYPERVISOR_THREADS = 21;
+    /** As many calls as libvirt serves us at a time: four connections with five calls each, a list, and three looks at single domains. */
+    private static final int HYPERVISOR_THREADS = 24;
 
     private static final int LOOKUP_THREADS = 8;
 
@@ -234,47 +230,7 @@ final class AgentDaemon implements AutoCloseable {
                 times,
                 clock,
                 process -> processes.mayBeThere(process.pid(), process.startTicks()),
-                new OrdersOf(guard));
-    }
-
-    /** The orders that follow from the guard's view; the same ones while it is the same. On the deadman's thread. */
-    private static final class OrdersOf implements Supplier<Deadman.Orders> {
-        private final DomainGuard guard;
-        private @Nullable GuardView last;
-        private Deadman.Orders orders = new Deadman.Orders(List.of(), List.of());
-
-        OrdersOf(DomainGuard guard) {
-            this.guard = guard;
-        }
-
-        @Override
-        public Deadman.Orders get() {
-            GuardView view = guard.view();
-            if (view != last) {
-                orders = orders(view);
-                last = view;
-            }
-            return orders;
-        }
-    }
-
-    /** Whose QEMU must not outlive the membership, and whose may: paused without its leases, or ignored by permission. */
-    private static Deadman.Orders orders(GuardView view) {
-        Map<Boolean, List<ListedProcess>> byMayStay = view.domains().stream()
-                .filter(domain -> domain.pid().isPresent() && domain.startTicks() > 0)
-                .filter(domain -> domain.holdsAny() || domain.state().equals("migrating") || mayStay(domain))
-                .collect(Collectors.partitioningBy(
-                        AgentDaemon::mayStay, Collectors.mapping(AgentDaemon::listed, Collectors.toList())));
-        return new Deadman.Orders(byMayStay.get(false), byMayStay.get(true));
-    }
-
-    private static boolean mayStay(DomainView domain) {
-        return domain.state().equals("paused") || domain.onLockFailure().equals("ignore");
-    }
-
-    private static ListedProcess listed(DomainView domain) {
-        return new ListedProcess(
-                domain.pid().orElseThrow(), domain.startTicks(), UUID.fromString(domain.uuid()), domain.name());
+                new DeadmanOrders(guard::view));
     }
 
     private static ThreadPoolExecutor threads(int count, String name) {
@@ -306,10 +262,10 @@ final class AgentDaemon implements AutoCloseable {
                 Version.current(),
                 config.socket(),
                 config.leaseDir(),
-                config.mode().name().toLowerCase(java.util.Locale.ROOT));
+                config.mode().name().toLowerCase(Locale.ROOT));
         readiness.status("joining lockspace " + config.lockspace());
-        // While storage hangs nothing is decided. Ended for that, and started again, it would hang as well, beside
-        // itself.
+        // While storage hangs nothing is decided. Ended for that, and started again, it would hang as well,
+        // beside itself.
         CompletableFuture.delayedExecutor(READY_LATEST.toSeconds(), TimeUnit.SECONDS)
                 .execute(readiness::ready);
         engine.join();
@@ -422,8 +378,8 @@ final class AgentDaemon implements AutoCloseable {
         @Override
         public void joinFailed(LeaseFault fault, String why) {
             guard.joinFailed(fault, why);
-            // Ready in the sense of the boot: libvirt may come up. Starts that need a lease are refused, with this
-            // reason.
+            // Ready in the sense of the boot: libvirt may come up. Starts that need a lease are refused, with
+            // this reason.
             readiness.ready();
             readiness.status("not a member: " + why);
         }

@@ -18,7 +18,6 @@ import io.vmguard.agent.cli.StopCommand;
 import io.vmguard.agent.cli.WhohasCommand;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.derive.DomainLeases;
-import io.vmguard.agent.derive.VolumeResolver;
 import io.vmguard.agent.doctor.Checkup;
 import io.vmguard.agent.doctor.SystemCommands;
 import io.vmguard.agent.identity.linux.LinuxStorage;
@@ -40,16 +39,19 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /** The executable {@code vmguard}. */
 @Command(
         name = "vmguard",
         description = "One disk, one writer: guards the disks of libvirt domains with leases on shared storage.",
+        footer = {"", "What each message means, and what to do: /usr/share/doc/vmguard/operations.md"},
         versionProvider = Main.VersionLine.class,
         synopsisSubcommandLabel = "COMMAND")
 @WrapsThePlatform // it alone ends the process
@@ -107,6 +109,7 @@ public final class Main implements Runnable {
         }
         commands.forEach((name, command) -> line.addSubcommand(name, command.get()));
         line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.registerConverter(Path.class, new NoEmptyPath());
         line.setExecutionExceptionHandler((e, command, parsed) -> {
             command.getErr().println("vmguard: internal error: " + e);
             return BUG;
@@ -124,7 +127,7 @@ public final class Main implements Runnable {
                     IoTrial.Result result = trials.run(where, sectorBytes, howLong);
                     return new Checkup.Trial(result.writes(), result.millis(), result.failure());
                 },
-                Main::leasesWithoutLibvirt,
+                Main::leases,
                 random);
     }
 
@@ -134,10 +137,8 @@ public final class Main implements Runnable {
         commands.put("agent", AgentCommand::new);
         commands.put("status", StatusCommand::new);
         commands.put("stop", StopCommand::new);
-        commands.put(
-                "explain",
-                () -> new ExplainCommand(in, Main::leasesWithoutLibvirt, leaseTools(), Path.of("/run/libvirt/qemu")));
-        commands.put("whohas", () -> new WhohasCommand(leaseTools(), Main::leasesWithoutLibvirt));
+        commands.put("explain", () -> new ExplainCommand(in, Main::leases, leaseTools(), Path.of("/run/libvirt/qemu")));
+        commands.put("whohas", () -> new WhohasCommand(leaseTools(), Main::leases));
         commands.put("attach-check", () -> new AttachCheckCommand(in));
         commands.put("reserve", () -> new ReserveCommand(in));
         commands.put("hosts", () -> new HostsCommand(leaseTools()));
@@ -157,10 +158,8 @@ public final class Main implements Runnable {
         return commands;
     }
 
-    private static DomainLeases leasesWithoutLibvirt(AgentConfig config) {
-        VolumeResolver volumes = (pool, volume, mode) ->
-                new VolumeResolver.CannotTell("can only be resolved on a host that has the pool, needs libvirt");
-        return StorageLooks.leases(config, volumes, StorageLooks.threads());
+    private static DomainLeases leases(AgentConfig config) {
+        return StorageLooks.leases(config, new VolumesOfThisHost(config.libvirtUri()), StorageLooks.threads());
     }
 
     private static LeaseTools leaseTools() {
@@ -178,6 +177,17 @@ public final class Main implements Runnable {
     @Override
     public void run() {
         spec.commandLine().usage(spec.commandLine().getOut());
+    }
+
+    /** An empty path, as of a variable of the shell that is not set, would be the directory in which one happens to be. */
+    static final class NoEmptyPath implements ITypeConverter<Path> {
+        @Override
+        public Path convert(String value) {
+            if (value.isEmpty()) {
+                throw new TypeConversionException("a path cannot be empty");
+            }
+            return Path.of(value);
+        }
     }
 
     /** {@code vmguard 1.2.3}. */

@@ -72,6 +72,14 @@ class BadInputTest {
         return Main.commandLine(new String[0], InputStream.nullInputStream());
     }
 
+    private static CommandLine.Model.CommandSpec spec(String command) {
+        CommandLine line = commandLine();
+        for (String word : command.split(" ")) {
+            line = line.getSubcommands().get(word);
+        }
+        return line.getCommandSpec();
+    }
+
     private int run(PrintWriter to, String command, String... more) {
         List<String> all = new ArrayList<>(List.of(command.split(" ")));
         all.addAll(NEEDED.getOrDefault(command, List.of()));
@@ -83,11 +91,7 @@ class BadInputTest {
     private void assertAnswered(String command, int code) {
         assertThat(err.toString()).doesNotContain("\tat ", "Exception", "internal error");
         assertThat(err.toString().lines()).allMatch(line -> line.startsWith("vmguard: ") && line.length() > 20);
-        CommandLine line = commandLine();
-        for (String word : command.split(" ")) {
-            line = line.getSubcommands().get(word);
-        }
-        assertThat(line.getCommandSpec().usageMessage().exitCodeList()).containsKey(Integer.toString(code));
+        assertThat(spec(command).usageMessage().exitCodeList()).containsKey(Integer.toString(code));
         if (code != 0) {
             assertThat(err.toString() + out).isNotBlank();
         }
@@ -113,6 +117,26 @@ class BadInputTest {
     void aWrongOptionIsTwoAndNamed(String command) {
         assertThat(run(new PrintWriter(out), command, "--no-such-option")).isEqualTo(2);
         assertThat(err.toString()).contains("--no-such-option").doesNotContain("\tat ", "Exception");
+    }
+
+    /** As of {@code --dir "$UNSET"}. */
+    @ParameterizedTest
+    @MethodSource("commands")
+    void anEmptyPathIsTwoAndNotTheDirectoryOneIsIn(String command) {
+        List<String> options = spec(command).options().stream()
+                .filter(option -> option.type() == Path.class)
+                .map(CommandLine.Model.OptionSpec::longestName)
+                .toList();
+        assertThat(options).contains("--config");
+        for (String option : options) {
+            assertThat(run(new PrintWriter(out), command, option, ""))
+                    .as(option)
+                    .isEqualTo(2);
+            assertThat(err.toString())
+                    .contains(option, "a path cannot be empty")
+                    .doesNotContain("Exception");
+            err.getBuffer().setLength(0);
+        }
     }
 
     @ParameterizedTest
@@ -200,11 +224,7 @@ class BadInputTest {
     @ParameterizedTest
     @MethodSource("commandsThatOnlyLook")
     void everyOptionWithoutItsValueIsTwo(String command) {
-        CommandLine line = commandLine();
-        for (String word : command.split(" ")) {
-            line = line.getSubcommands().get(word);
-        }
-        line.getCommandSpec().options().stream()
+        spec(command).options().stream()
                 .filter(option -> option.arity().min() > 0)
                 .forEach(option -> assertThat(run(new PrintWriter(out), command, option.longestName()))
                         .as(option.longestName())

@@ -106,6 +106,27 @@ class ManualTest {
         assertThat(run(List.of(shell, "-n", script))).isEmpty();
     }
 
+    /** zsh's own part is stood in for: it is told which word is the command and which one is being completed. */
+    @ParameterizedTest
+    @CsvSource({
+        "vmguard st, commands of vmguard",
+        "vmguard lease r, commands of lease",
+        "vmguard -, 2 of vmguard -",
+        "vmguard status --fo, 2 of status --fo",
+        "vmguard lease gc --yes --old, 3 of gc --yes --old",
+        "vmguard explain --on d, 3 of explain --on d"
+    })
+    void zshIsToldTheCommandAndTheWord(String line, String expected) throws IOException, InterruptedException {
+        if (!Files.isExecutable(Path.of("/usr/bin/zsh"))) {
+            System.err.println("NOT CHECKED zshIsToldTheCommandAndTheWord: there is no zsh");
+            return;
+        }
+        String script =
+                "_arguments() { print -r -- \"$CURRENT of $words\" }; _describe() { print -r -- \"commands of $words[1]\" }\n"
+                        + "words=(" + line + ") CURRENT=${#words}; source completion/_vmguard";
+        assertThat(run(List.of("zsh", "-f", "-c", script)).strip()).isEqualTo(expected);
+    }
+
     private static Stream<CommandLine> everyCommand(CommandLine top) {
         return Stream.concat(
                 Stream.of(top), top.getSubcommands().values().stream().flatMap(ManualTest::everyCommand));

@@ -85,17 +85,17 @@ abstract class DeviceQuestion implements Callable<Integer> {
             socket = agent.socket();
             xml = xml();
         } catch (ConfigException e) {
-            e.problems().forEach(problem -> err.println("vmguard: " + problem));
+            Complaint.print(err, e);
             return USAGE;
         } catch (NoSuchFileException e) {
-            err.println("vmguard: " + OneLine.of(file) + ": no such file");
+            Complaint.print(err, file + ": no such file");
             return USAGE;
         } catch (IOException | InvalidPathException e) {
-            err.println("vmguard: cannot read " + OneLine.of(file) + ": " + e.getMessage());
+            Complaint.print(err, "cannot read " + file + ": " + e.getMessage());
             return USAGE;
         }
         if (xml.length > MAX_BYTES) {
-            err.println("vmguard: " + OneLine.of(file) + " is larger than " + MAX_BYTES + " bytes");
+            Complaint.print(err, file + " is larger than " + MAX_BYTES + " bytes");
             return USAGE;
         }
         try {
@@ -104,11 +104,7 @@ abstract class DeviceQuestion implements Callable<Integer> {
                     .post(path() + separator + "domain=" + URLEncoder.encode(domain, StandardCharsets.UTF_8), xml);
             return answer(reply);
         } catch (IOException e) {
-            return say(
-                    CANNOT_TELL,
-                    "undecided",
-                    "the agent does not answer on " + socket + ": " + e.getMessage()
-                            + ". Is it running? systemctl status vmguard");
+            return say(CANNOT_TELL, "undecided", Complaint.noAgent(socket, e));
         }
     }
 
@@ -133,7 +129,7 @@ abstract class DeviceQuestion implements Callable<Integer> {
             case 200 -> say(0, "granted", message.isEmpty() ? yes(domain) : message);
             case 409 -> say(REFUSED, "refused", message);
             case 400, 413 -> {
-                spec.commandLine().getErr().println("vmguard: " + OneLine.of(message));
+                Complaint.print(spec.commandLine().getErr(), message);
                 yield USAGE;
             }
             case 503 -> say(CANNOT_TELL, "undecided", message);
@@ -156,7 +152,7 @@ abstract class DeviceQuestion implements Callable<Integer> {
             out.println(OneLine.of(message));
             out.flush();
         } else {
-            spec.commandLine().getErr().println("vmguard: " + OneLine.of(message));
+            Complaint.print(spec.commandLine().getErr(), message);
         }
         return code;
     }

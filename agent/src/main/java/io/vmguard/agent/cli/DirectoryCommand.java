@@ -10,6 +10,8 @@ import io.vmguard.lease.inspect.DirectoryInspection;
 import io.vmguard.lease.inspect.ResourceInspection;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -22,6 +24,8 @@ abstract class DirectoryCommand implements Callable<Integer> {
     static final int PROBLEM = 1;
     static final int CANNOT = 2;
     static final int NO_AGENT = 3;
+
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
 
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it before it calls
@@ -36,12 +40,17 @@ abstract class DirectoryCommand implements Callable<Integer> {
     /** The work, once it is known where. */
     abstract int run(Place place) throws IOException, InterruptedException;
 
+    /** How long it waits on purpose; empty if it does not wait for the storage itself. */
+    Optional<Duration> waits() {
+        return Optional.of(Duration.ZERO);
+    }
+
     @Override
     public final Integer call() {
         try {
             Place place = directory.resolve();
             return leaseName(place.lockspace()).isPresent()
-                    ? run(place)
+                    ? runOrSayWhatKeepsIt(place)
                     : cannot("'" + place.lockspace() + "' cannot be the name of a lockspace");
         } catch (ConfigException e) {
             e.problems().forEach(this::complain);
@@ -56,6 +65,29 @@ abstract class DirectoryCommand implements Callable<Integer> {
         }
     }
 
+    private int runOrSayWhatKeepsIt(Place place) throws IOException, InterruptedException {
+        Optional<Duration> waits = waits();
+        if (waits.isEmpty()) {
+            return run(place);
+        }
+        PrintWriter err = spec.commandLine().getErr();
+        Patience patience = patience(place.dir(), waits.get(), err);
+        try {
+            return run(place);
+        } finally {
+            patience.over();
+        }
+    }
+
+    /** Of one who reads a lease directory, beside the time that it waits on purpose. */
+    static Patience patience(Path dir, Duration waits, PrintWriter err) {
+        return Patience.begin(
+                waits.plus(PATIENCE),
+                err,
+                "vmguard: waiting for storage for " + PATIENCE.toSeconds() + " s now: " + OneLine.of(dir.toString())
+                        + ", or what is asked about, hangs or is slow. Meanwhile: vmguard status, dmesg");
+    }
+
     PrintWriter out() {
         return spec.commandLine().getOut();
     }
@@ -66,9 +98,7 @@ abstract class DirectoryCommand implements Callable<Integer> {
 
     /** One line on standard error. */
     void complain(String text) {
-        PrintWriter err = spec.commandLine().getErr();
-        err.println("vmguard: " + OneLine.of(text));
-        err.flush();
+        Complaint.print(spec.commandLine().getErr(), text);
     }
 
     int cannot(String text) {

@@ -25,7 +25,7 @@ import picocli.CommandLine.Spec;
         name = "events",
         description = {
             "Show the latest events of the running agent: each line of its log that has a code.",
-            "docs/operations.md lists the codes with cause and remedy. The journal has all of them, also of earlier agents."
+            "/usr/share/doc/vmguard/operations.md lists the codes with cause and remedy. The journal has all of them, also of earlier agents."
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
@@ -69,14 +69,13 @@ public final class EventsCommand implements Callable<Integer> {
         try {
             socket = agent.socket();
         } catch (ConfigException e) {
-            e.problems().forEach(problem -> err.println("vmguard: " + problem));
+            Complaint.print(err, e);
             return 2;
         }
         try {
             print(socket);
         } catch (IOException e) {
-            err.println("vmguard: the agent does not answer on " + socket + ": " + e.getMessage()
-                    + ". Is it running? systemctl status vmguard");
+            Complaint.print(err, Complaint.noAgent(socket, e));
             return NO_AGENT;
         }
         return follow ? follow(socket, err) : 0;

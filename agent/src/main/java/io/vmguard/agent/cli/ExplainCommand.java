@@ -5,7 +5,6 @@ import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.derive.DomainLeases;
-import io.vmguard.agent.derive.OneLine;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.DomainXmlException;
@@ -18,8 +17,10 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -41,7 +42,7 @@ import picocli.CommandLine.Spec;
         name = "explain",
         description = {
             "Show which leases a domain would take, and why.",
-            "Needs no agent, no libvirtd and no privileges."
+            "Needs no agent and no privileges; libvirt is asked for the volumes of storage pools, and for nothing else."
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {"0:every file could be judged", "2:a file could not be read or is not a domain XML"})
@@ -79,7 +80,7 @@ public final class ExplainCommand implements Callable<Integer> {
 
     /**
      * @param stdin what {@code -} reads; not closed
-     * @param leases what domains need on this host with these settings; without libvirt
+     * @param leases what domains need on this host with these settings
      * @param statusDirectory where libvirt keeps the status of running domains
      */
     @SuppressWarnings("NullAway.Init") // picocli sets the spec before it calls.
@@ -98,9 +99,7 @@ public final class ExplainCommand implements Callable<Integer> {
         try {
             AgentConfig config = agent.config();
             DomainLeases onThisHost = leases.apply(config);
-            LeaseHolders holders = who
-                    ? new LeaseHolders(tools, new Place(config, config.leaseDir(), config.lockspace(), agent.socket()))
-                    : null;
+            LeaseHolders holders = who ? holders(config) : null;
             for (String file : asked()) {
                 worst = Math.max(worst, explain(file, onThisHost, holders, out));
             }
@@ -113,11 +112,21 @@ public final class ExplainCommand implements Callable<Integer> {
         } catch (IOException e) {
             return complain(String.valueOf(e.getMessage()));
         } catch (UncheckedIOException e) {
-            return complain(String.valueOf(e.getCause().getMessage()));
+            return complain(String.valueOf(Objects.requireNonNull(e.getCause()).getMessage()));
         } finally {
             out.flush();
         }
         return worst;
+    }
+
+    private LeaseHolders holders(AgentConfig config) throws ConfigException, IOException, InterruptedException {
+        PrintWriter err = spec.commandLine().getErr();
+        Patience patience = DirectoryCommand.patience(config.leaseDir(), Duration.ZERO, err);
+        try {
+            return new LeaseHolders(tools, new Place(config, config.leaseDir(), config.lockspace(), agent.socket()));
+        } finally {
+            patience.over();
+        }
     }
 
     private List<String> asked() {
@@ -163,9 +172,7 @@ public final class ExplainCommand implements Callable<Integer> {
     }
 
     private int complain(String what) {
-        PrintWriter err = spec.commandLine().getErr();
-        err.println("vmguard: " + OneLine.of(what));
-        err.flush();
+        Complaint.print(spec.commandLine().getErr(), what);
         return ExitCode.USAGE;
     }
 }

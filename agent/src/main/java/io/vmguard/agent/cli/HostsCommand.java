@@ -12,6 +12,7 @@ import io.vmguard.lease.inspect.DirectoryInspection;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LockspaceInspection;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Command;
@@ -50,6 +51,11 @@ public final class HostsCommand extends DirectoryCommand {
 
     public HostsCommand(LeaseTools tools) {
         this.tools = tools;
+    }
+
+    @Override
+    Optional<Duration> waits() {
+        return Optional.of(watch.duration());
     }
 
     @Override

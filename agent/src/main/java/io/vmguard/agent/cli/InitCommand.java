@@ -285,9 +285,7 @@ public final class InitCommand implements Callable<Integer> {
     }
 
     private int complain(int code, String text) {
-        PrintWriter err = spec.commandLine().getErr();
-        err.println("vmguard: " + OneLine.of(text));
-        err.flush();
+        Complaint.print(spec.commandLine().getErr(), text);
         return code;
     }
 }

@@ -6,10 +6,12 @@ import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.agent.derive.OneLine;
 import io.vmguard.lease.inspect.DirectoryInspection;
+import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.inspect.LeaseInspector.Depth;
 import io.vmguard.lease.inspect.ResourceInspection;
 import io.vmguard.lease.inspect.ResourceInspection.State;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -61,17 +63,23 @@ final class LeaseGcCommand extends DirectoryCommand {
     record Report(int format, String dir, boolean dryRun, List<Lease> leases) {}
 
     @Override
+    Optional<Duration> waits() {
+        return yes && !dryRun ? Optional.empty() : Optional.of(Duration.ZERO); // the agent has limits of its own
+    }
+
+    @Override
     int run(Place place) throws IOException {
-        if (tools.inspectors().apply(place.dir()).keepsPlaces()) {
-            return cannot(
-                    place.dir() + " is a device: a lease keeps its area there for good, so there is nothing to remove");
-        }
-        boolean remove = yes && !dryRun;
-        DirectoryInspection directory = tools.inspectors().apply(place.dir()).inspect(Depth.HOLDERS);
+        LeaseInspector inspector = tools.inspectors().apply(place.dir());
+        DirectoryInspection directory = inspector.inspect(Depth.HOLDERS);
         Optional<String> unreadable = unreadable(directory);
         if (unreadable.isPresent()) {
             return cannot(unreadable.get());
         }
+        if (inspector.keepsPlaces()) {
+            return cannot(place.dir() + " is " + (Files.isRegularFile(place.dir()) ? "a file" : "a device")
+                    + " with areas: a lease keeps its area there for good, so there is nothing to remove");
+        }
+        boolean remove = yes && !dryRun;
         List<Lease> leases = candidates(place, directory);
         try {
             leases = remove ? removed(UpkeepClient.of(tools, place), leases) : leases;

@@ -88,6 +88,11 @@ final class LeaseInitCommand extends DirectoryCommand {
     }
 
     @Override
+    Optional<Duration> waits() {
+        return Optional.empty(); // to fill a device takes as long as it takes
+    }
+
+    @Override
     int run(Place place) throws IOException {
         Optional<Geometry> geometry = Geometry.all().stream()
                 .filter(g -> g.sectorBytes() == sector && area.equals(g.areaBytes() / MIB + "M"))

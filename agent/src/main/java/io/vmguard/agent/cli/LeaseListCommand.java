@@ -5,6 +5,7 @@ import io.vmguard.agent.cli.DirectoryOptions.Place;
 import io.vmguard.lease.inspect.DirectoryInspection;
 import io.vmguard.lease.inspect.LeaseInspector.Depth;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -32,6 +33,11 @@ final class LeaseListCommand extends DirectoryCommand {
 
     LeaseListCommand(LeaseTools tools) {
         this.tools = tools;
+    }
+
+    @Override
+    Optional<Duration> waits() {
+        return Optional.of(watch.duration());
     }
 
     @Override

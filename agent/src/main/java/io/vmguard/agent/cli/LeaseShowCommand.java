@@ -7,6 +7,7 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.inspect.DirectoryInspection;
 import io.vmguard.lease.inspect.LeaseInspector.Depth;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -33,6 +34,11 @@ final class LeaseShowCommand extends DirectoryCommand {
 
     LeaseShowCommand(LeaseTools tools) {
         this.tools = tools;
+    }
+
+    @Override
+    Optional<Duration> waits() {
+        return Optional.of(watch.duration());
     }
 
     @Override

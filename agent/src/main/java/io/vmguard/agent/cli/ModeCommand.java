@@ -102,10 +102,7 @@ public final class ModeCommand implements Callable<Integer> {
             try {
                 status = StatusReport.parse(new AgentClient(socket, LIMIT).get("/v1/status"));
             } catch (IOException e) {
-                return complain(
-                        NO_AGENT,
-                        "the agent does not answer on " + socket + ": " + e.getMessage()
-                                + ". Is it running? systemctl status vmguard");
+                return complain(NO_AGENT, Complaint.noAgent(socket, e));
             }
             Report report = report(status, config, socket);
             if (output.isJson() && wanted == null) {
@@ -215,9 +212,7 @@ public final class ModeCommand implements Callable<Integer> {
     }
 
     private int complain(int code, String text) {
-        PrintWriter err = spec.commandLine().getErr();
-        err.println("vmguard: " + OneLine.of(text));
-        err.flush();
+        Complaint.print(spec.commandLine().getErr(), text);
         return code;
     }
 }

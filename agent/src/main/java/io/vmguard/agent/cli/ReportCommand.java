@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.cli;
 
+import io.vmguard.agent.cli.ReportArchive.Part;
 import io.vmguard.agent.config.AgentConfig;
 import io.vmguard.agent.config.ConfigException;
 import io.vmguard.agent.derive.FileTrouble;
 import io.vmguard.agent.derive.OneLine;
 import io.vmguard.agent.doctor.Commands;
+import io.vmguard.lease.inspect.LeaseInspector;
+import io.vmguard.lease.inspect.ResourceInspection;
 import io.vmguard.lease.inspect.WallTime;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -13,7 +16,6 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,12 +23,11 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipOutputStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -51,12 +52,16 @@ import picocli.CommandLine.Spec;
         })
 public final class ReportCommand implements Callable<Integer> {
     private static final Duration LIMIT = Duration.ofSeconds(20);
+    /** Longer than any of the doctor's own limits. */
+    private static final Duration PART_LIMIT = Duration.ofSeconds(45);
+
     private static final int FAILED = 1;
-    private static final int MOST_CHARS = 8 << 20;
+    private static final int MOST_DUMPS = 50;
 
     private final LeaseTools tools;
     private final Commands commands;
     private final Supplier<CommandLine> self;
+    private final Duration partLimit;
 
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it before it calls
@@ -74,18 +79,22 @@ public final class ReportCommand implements Callable<Integer> {
     @Option(
             names = "--lease",
             paramLabel = "NAME",
-            description = "A lease whose every sector is to be in it too. The lockspace is in any case.")
+            description =
+                    "A lease whose every sector is to be in it too. The lockspace and damaged leases are in any case.")
     private List<String> leases = List.of();
 
     /** @param self this executable's own commands, to be run one after the other */
     public ReportCommand(LeaseTools tools, Commands commands, Supplier<CommandLine> self) {
+        this(tools, commands, self, PART_LIMIT);
+    }
+
+    /** @param partLimit how long is waited for each part */
+    ReportCommand(LeaseTools tools, Commands commands, Supplier<CommandLine> self, Duration partLimit) {
         this.tools = tools;
         this.commands = commands;
         this.self = self;
+        this.partLimit = partLimit;
     }
-
-    /** @param text what is in the file; called when it is its turn */
-    private record Part(String name, Callable<String> text) {}
 
     @Override
     public Integer call() {
@@ -100,19 +109,17 @@ public final class ReportCommand implements Callable<Integer> {
                         Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
                         PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
                 OutputStream stream = Channels.newOutputStream(channel);
-                ZipOutputStream zip = new ZipOutputStream(stream, StandardCharsets.UTF_8)) {
-            for (Part part : parts()) {
-                out.println("  " + part.name());
-                out.flush();
-                zip.putNextEntry(new ZipEntry("vmguard-report/" + part.name()));
-                zip.write(Redaction.of(text(part)).getBytes(StandardCharsets.UTF_8));
-                zip.closeEntry();
-            }
+                ReportArchive archive = new ReportArchive(stream, out, partLimit)) {
+            archive.pack(parts());
+            // Only now: what is above does not hang, or is known to.
+            Set<String> dumped = new LinkedHashSet<>(leases);
+            archive.look(this::damaged).ifPresent(dumped::addAll); // the list of leases says why not
+            archive.pack(dumps(dumped));
         } catch (FileAlreadyExistsException e) {
-            err.println("vmguard: " + OneLine.of(file + " is there already; name another one with --output"));
+            Complaint.print(err, file + " is there already; name another one with --output");
             return FAILED;
         } catch (IOException e) {
-            err.println("vmguard: " + OneLine.of("the report cannot be written: " + FileTrouble.of(e)));
+            Complaint.print(err, "the report cannot be written: " + FileTrouble.of(e));
             return FAILED;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -124,18 +131,22 @@ public final class ReportCommand implements Callable<Integer> {
         return 0;
     }
 
-    private static String text(Part part) throws InterruptedException {
-        String text;
-        try {
-            text = part.text().call();
-        } catch (InterruptedException e) {
-            throw e;
-        } catch (Exception e) {
-            text = "could not be had: " + e.getMessage() + "\n";
-        }
-        return text.length() <= MOST_CHARS
-                ? text
-                : "(the beginning is left out)\n" + text.substring(text.length() - MOST_CHARS);
+    /** Of the leases that were named, and of those with which something is wrong. */
+    private List<Part> dumps(Set<String> names) {
+        return names.stream()
+                .map(lease -> new Part(
+                        "lease-" + lease.replaceAll("[^A-Za-z0-9._-]", "_") + ".txt",
+                        true,
+                        () -> ofThisHost("lease", "dump", lease)))
+                .toList();
+    }
+
+    private List<String> damaged() throws IOException {
+        return tools.inspectors().apply(config().leaseDir()).inspect(LeaseInspector.Depth.HOLDERS).resources().stream()
+                .filter(lease -> lease.state() == ResourceInspection.State.CORRUPT)
+                .map(ResourceInspection::file)
+                .limit(MOST_DUMPS)
+                .toList();
     }
 
     private List<Part> parts() {
@@ -144,13 +155,10 @@ public final class ReportCommand implements Callable<Integer> {
         parts.add(new Part("status.json", () -> ofThisHost("status", "--json")));
         parts.add(new Part("status.txt", () -> ofThisHost("status")));
         parts.add(new Part("events.txt", () -> ofThisHost("events")));
-        parts.add(new Part("hosts.json", () -> ofThisHost("hosts", "--json")));
-        parts.add(new Part("leases.txt", () -> ofThisHost("lease", "list")));
-        parts.add(new Part("leases.json", () -> ofThisHost("lease", "list", "--json")));
-        parts.add(new Part("lockspace.txt", () -> ofThisHost("lease", "dump")));
-        leases.forEach(lease -> parts.add(new Part(
-                "lease-" + lease.replaceAll("[^A-Za-z0-9._-]", "_") + ".txt",
-                () -> ofThisHost("lease", "dump", lease))));
+        parts.add(new Part("hosts.json", true, () -> ofThisHost("hosts", "--json")));
+        parts.add(new Part("leases.txt", true, () -> ofThisHost("lease", "list")));
+        parts.add(new Part("leases.json", true, () -> ofThisHost("lease", "list", "--json")));
+        parts.add(new Part("lockspace.txt", true, () -> ofThisHost("lease", "dump")));
         parts.add(new Part("doctor.txt", () -> ofThisHost("doctor", "--no-probe")));
         parts.add(new Part("doctor.json", () -> ofThisHost("doctor", "--no-probe", "--json")));
         parts.add(new Part("vmguard.yaml", () -> Files.readString(agent.file())));

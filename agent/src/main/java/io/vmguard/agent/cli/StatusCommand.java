@@ -61,7 +61,7 @@ public final class StatusCommand implements Callable<Integer> {
         try {
             path = agent.socket();
         } catch (ConfigException e) {
-            e.problems().forEach(problem -> err.println("vmguard: " + problem));
+            Complaint.print(err, e);
             return BAD_CONFIG;
         }
         String body;
@@ -70,8 +70,7 @@ public final class StatusCommand implements Callable<Integer> {
             body = new AgentClient(path, limit).get("/v1/status");
             report = StatusReport.parse(body);
         } catch (IOException e) {
-            err.println("vmguard: the agent does not answer on " + path + ": " + e.getMessage()
-                    + ". Is it running? systemctl status vmguard");
+            Complaint.print(err, Complaint.noAgent(path, e));
             return NO_AGENT;
         }
         if (output.isJson()) {

@@ -98,7 +98,7 @@ public final class StopCommand implements Callable<Integer> {
         try {
             socket = agent.socket();
         } catch (ConfigException e) {
-            e.problems().forEach(problem -> err.println("vmguard: " + problem));
+            Complaint.print(err, e);
             return NO_CHOICE;
         }
         JsonNode answer;

@@ -12,6 +12,7 @@ import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.derive.DomainLeases;
 import io.vmguard.agent.derive.LeaseMode;
 import io.vmguard.agent.derive.OneLine;
+import io.vmguard.agent.derive.Refusal;
 import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.DiskSpec;
 import io.vmguard.agent.domain.DomainSpec;
@@ -82,10 +83,14 @@ public final class WhohasCommand extends DirectoryCommand {
                     List.of(),
                     List.of());
         }
-        DiskSource source =
-                ImageName.parse(disk, Path.of("").toAbsolutePath().toString()).orElseGet(() -> new DiskSource.Empty());
+        Optional<DiskSource> source =
+                ImageName.parse(disk, Path.of("").toAbsolutePath().toString());
+        if (source.isEmpty()) {
+            Refusal unknown = new Refusal(disk, "it is no path, and no name of a kind that is known");
+            return new Derivation(List.of(), List.of(), List.of(unknown));
+        }
         Derivation derivation = onThisHost.derive(
-                new DomainSpec("whohas", null, List.of(new DiskSpec(disk, "disk", false, false, false, source))));
+                new DomainSpec("whohas", null, List.of(new DiskSpec(disk, "disk", false, false, false, source.get()))));
         // A domain that is not there has no uuid, and nobody wants to know.
         return new Derivation(
                 derivation.leases(),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.config;
 
-import io.vmguard.agent.identity.CephClusters;
 import io.vmguard.agent.identity.IdentityRules;
+import io.vmguard.agent.identity.StorageClusters;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -96,14 +96,14 @@ public record AgentConfig(
     }
 
     /**
-     * @param cephClusters the clusters that are told apart; {@link CephClusters#NONE} if there is only one
+     * @param clusters of storage that are told apart; {@link StorageClusters#NONE} if there is only one of each kind
      */
     public record StorageRules(
-            Compat compat, boolean domainLease, OnUnidentified onUnidentified, CephClusters cephClusters) {
+            Compat compat, boolean domainLease, OnUnidentified onUnidentified, StorageClusters clusters) {
 
         /** As the identification of storage takes them. */
         public IdentityRules identity() {
-            return new IdentityRules(compat != Compat.NONE, onUnidentified == OnUnidentified.REFUSE, cephClusters);
+            return new IdentityRules(compat != Compat.NONE, onUnidentified == OnUnidentified.REFUSE, clusters);
         }
     }
 

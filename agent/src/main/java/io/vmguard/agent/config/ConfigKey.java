@@ -29,7 +29,8 @@ enum ConfigKey {
     COMPAT("auto"),
     DOMAIN_LEASE("true"),
     ON_UNIDENTIFIED("path"),
-    CEPH_CLUSTERS("");
+    CEPH_CLUSTERS(""),
+    GLUSTER_CLUSTERS("");
 
     private final String defaultText;
 

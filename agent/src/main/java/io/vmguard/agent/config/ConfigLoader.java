@@ -6,6 +6,8 @@ import io.vmguard.agent.config.AgentConfig.Mode;
 import io.vmguard.agent.config.AgentConfig.OnUnidentified;
 import io.vmguard.agent.config.AgentConfig.OnUnprotected;
 import io.vmguard.agent.config.AgentConfig.StorageRules;
+import io.vmguard.agent.identity.Clusters;
+import io.vmguard.agent.identity.StorageClusters;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -123,7 +125,9 @@ public final class ConfigLoader {
                         values.choice(ConfigKey.COMPAT, Compat.values()),
                         values.flag(ConfigKey.DOMAIN_LEASE),
                         values.choice(ConfigKey.ON_UNIDENTIFIED, OnUnidentified.values()),
-                        values.cephClusters(ConfigKey.CEPH_CLUSTERS)));
+                        new StorageClusters(
+                                values.clusters(ConfigKey.CEPH_CLUSTERS, Clusters::ofCeph),
+                                values.clusters(ConfigKey.GLUSTER_CLUSTERS, Clusters::ofGluster))));
     }
 
     /** The text of the file, empty if there is none. */

@@ -2,7 +2,7 @@
 package io.vmguard.agent.config;
 
 import io.vmguard.agent.config.YamlEntries.Entry;
-import io.vmguard.agent.identity.CephClusters;
+import io.vmguard.agent.identity.Clusters;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
@@ -15,6 +15,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -154,12 +155,13 @@ final class ConfigValues {
         return duration;
     }
 
-    CephClusters cephClusters(ConfigKey key) {
+    /** @param parser throws {@link IllegalArgumentException} with a sentence for people */
+    Clusters clusters(ConfigKey key, Function<String, Clusters> parser) {
         try {
-            return CephClusters.parse(text(key));
+            return parser.apply(text(key));
         } catch (IllegalArgumentException e) {
-            wrong(key, "is not a list FSID=MONITOR,MONITOR FSID=MONITOR: " + e.getMessage());
-            return CephClusters.NONE;
+            wrong(key, "is not a list of clusters and their servers: " + e.getMessage());
+            return Clusters.NONE;
         }
     }
 

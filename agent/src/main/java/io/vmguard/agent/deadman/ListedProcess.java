@@ -43,9 +43,4 @@ public record ListedProcess(int pid, long startTicks, UUID uuid, String name) {
             return Optional.empty();
         }
     }
-
-    /** Whether both are the same process, whatever its domain is called by now. */
-    boolean isSame(ListedProcess other) {
-        return pid == other.pid && startTicks == other.startTicks;
-    }
 }

@@ -59,10 +59,9 @@ final class DomainDerivation {
         String target = disk.target();
         if (disk.source() instanceof DiskSource.Empty) {
             unprotected.add(new Unprotected(target, "no medium"));
-        } else if (disk.readOnly()) {
-            unprotected.add(new Unprotected(target, "read-only"));
-        } else if (disk.device().equals("cdrom")) {
-            unprotected.add(new Unprotected(target, "read-only: cdrom"));
+        } else if (disk.readOnly() || disk.device().equals("cdrom")) {
+            unprotected.add(new Unprotected(target, disk.readOnly() ? "read-only" : "read-only: cdrom"));
+            blockJobs(disk);
         } else {
             // The image of a <transient/> disk is only read (libvirt puts the writes into a file of the run's own), but
             // a writer elsewhere would change it underneath.
@@ -80,22 +79,46 @@ final class DomainDerivation {
     private void chain(DiskSpec disk, LeaseMode mode) {
         String target = disk.target();
         ImageChain chain = disk.chain();
-        chain.written().forEach(image -> protect(target, DiskLease.WRITTEN, mode, image.source(), true));
-        chain.backing().forEach(image -> protect(target, DiskLease.BACKING, LeaseMode.SHARED, image.source(), true));
-        if (chain.ended() || identifier.facts().isEmpty()) {
+        blockJobs(disk);
+        chain.dataFiles().forEach(file -> protect(target, DiskLease.WRITTEN, mode, file, true));
+        chain.backing().forEach(image -> image(target, DiskLease.BACKING, LeaseMode.SHARED, image));
+        if (identifier.facts().isEmpty()) {
             return;
         }
+        BackingChain headers = new BackingChain(identifier.facts().get());
+        ImageSpec top = local(new ImageSpec(disk.source(), chain.format()));
         int depth = chain.backing().size();
-        ImageSpec last = depth == 0
-                ? new ImageSpec(disk.source(), chain.format())
-                : chain.backing().get(depth - 1);
-        ImageSpec local = new ImageSpec(resolved(last.source()).orElse(last.source()), last.format());
-        Chain below = new BackingChain(identifier.facts().get()).below(local, local.format(), depth);
-        below.dataFiles().forEach(image -> protect(target, DiskLease.WRITTEN, mode, image.source(), true));
-        below.backing().forEach(image -> protect(target, DiskLease.BACKING, LeaseMode.SHARED, image.source(), true));
-        below.missing().ifPresent(reason -> {
+        if (chain.dataFiles().isEmpty() && (chain.ended() || depth > 0)) {
+            // Where its data is, is nothing that the XML must say, even if it says what is below.
+            found(disk, mode, headers.dataFiles(top));
+        }
+        if (!chain.ended()) {
+            found(
+                    disk,
+                    mode,
+                    headers.below(depth == 0 ? top : local(chain.backing().get(depth - 1)), depth));
+        }
+    }
+
+    /** What running block jobs write, whoever else may use the disk. */
+    private void blockJobs(DiskSpec disk) {
+        String target = disk.target();
+        disk.chain().written().forEach(image -> image(target, DiskLease.WRITTEN, LeaseMode.EXCLUSIVE, image));
+        disk.chain().read().forEach(image -> image(target, DiskLease.BACKING, LeaseMode.SHARED, image));
+    }
+
+    private void image(String target, String role, LeaseMode mode, ImageSpec image) {
+        protect(target, role, mode, image.source(), true);
+        image.dataFiles().forEach(file -> protect(target, role, mode, file, true));
+    }
+
+    private void found(DiskSpec disk, LeaseMode mode, Chain chain) {
+        String target = disk.target();
+        chain.dataFiles().forEach(image -> protect(target, DiskLease.WRITTEN, mode, image.source(), true));
+        chain.backing().forEach(image -> protect(target, DiskLease.BACKING, LeaseMode.SHARED, image.source(), true));
+        chain.missing().ifPresent(reason -> {
             String text = "its backing images are not known: " + reason;
-            if (!below.broken()) {
+            if (!chain.broken()) {
                 refusals.add(new Refusal(target, text + NAME_THEM));
             } else if (!disk.optional() || settings.identity().refuseUnidentified()) {
                 refusals.add(new Refusal(target, text));
@@ -103,6 +126,11 @@ final class DomainDerivation {
                 unprotected.add(new Unprotected(target + " backing", text)); // libvirt starts the domain without it
             }
         });
+    }
+
+    /** With the file or device in place of a volume. */
+    private ImageSpec local(ImageSpec image) {
+        return new ImageSpec(resolved(image.source()).orElse(image.source()), image.format());
     }
 
     private Optional<DiskSource> resolved(DiskSource source) {
@@ -120,7 +148,12 @@ final class DomainDerivation {
     void other(OtherStorage storage, @Nullable UUID uuid) {
         if (storage instanceof OtherStorage.Image image) {
             if (image.source() instanceof DiskSource.Empty) {
-                unprotected.add(new Unprotected(image.target(), "libvirt chooses its path when the domain starts"));
+                boolean chosen = image.role().equals("nvram") || image.role().equals("pstore");
+                unprotected.add(new Unprotected(
+                        image.target(),
+                        chosen
+                                ? "libvirt chooses its path when the domain starts"
+                                : "the XML does not say where it is"));
             } else if (image.readOnly()) {
                 unprotected.add(new Unprotected(image.target(), "read-only"));
             } else {
@@ -165,6 +198,8 @@ final class DomainDerivation {
             case EXTERNAL_TPM -> "only the process behind its socket knows where its state is";
             case UNKNOWN_HOST_DEVICE -> "a host device of a kind that is not known to this version of vmguard";
             case CHARACTER_DEVICE -> "a stream of characters, nothing that a guest keeps its data in";
+            case RECORDED_SOUND -> "a stream of sound, nothing that a guest keeps its data in";
+            case SHARED_MEMORY -> "it is in memory, and made to be shared";
             case COMMAND_LINE -> "options for the hypervisor that libvirt does not read; storage in them is not seen";
         };
     }
@@ -293,7 +328,7 @@ final class DomainDerivation {
             if (!same && !BESIDE.contains(lease.role())) {
                 unprotected.add(new Unprotected(lease.target(), "same disk as " + first.target()));
             }
-            return !same && lease.mode() == LeaseMode.SHARED;
+            return !same; // stock hosts may know it by the other of its paths
         }
         if (same && lease.mode() == LeaseMode.EXCLUSIVE) {
             leases.put(lease.resource(), lease); // a block job writes into a backing image of its own disk

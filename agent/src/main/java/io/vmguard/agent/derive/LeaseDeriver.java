@@ -4,8 +4,8 @@ package io.vmguard.agent.derive;
 import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.DiskSpec;
 import io.vmguard.agent.domain.DomainSpec;
-import io.vmguard.agent.identity.CephClusters;
 import io.vmguard.agent.identity.IdentityRules;
+import io.vmguard.agent.identity.StorageClusters;
 import io.vmguard.agent.identity.StorageFacts;
 import io.vmguard.agent.identity.StorageIdentifier;
 import java.util.function.Supplier;
@@ -38,7 +38,7 @@ public final class LeaseDeriver implements StorageLeases {
 
     /** One that knows no host: files and devices are known by their paths, and nothing is read. No lease on the domain itself. */
     public static LeaseDeriver byName(VolumeResolver volumes) {
-        IdentityRules rules = new IdentityRules(true, false, CephClusters.NONE);
+        IdentityRules rules = new IdentityRules(true, false, StorageClusters.NONE);
         return new LeaseDeriver(
                 volumes,
                 new DeriverSettings(rules, false, "__LIBVIRT__DISKS__", "/var/lib/vmguard/leases"),

@@ -68,7 +68,8 @@ final class AgentCheck implements Check<AgentCheck.Facts> {
                         && !warning.startsWith("domain ")
                         && !warning.startsWith("no watchdog")
                         && !warning.startsWith("no lease can be taken"))
-                .forEach(warning -> all.add(Judgement.yellow(warning, "docs/operations.md, or journalctl -u vmguard")));
+                .forEach(warning -> all.add(Judgement.yellow(
+                        warning, "See: journalctl -u vmguard, and /usr/share/doc/vmguard/operations.md")));
         all.add(Judgement.green("version " + status.agent().version() + ", member of "
                 + status.lockspace().name() + worstCase(status)));
         return Judgement.all(all);

@@ -26,7 +26,9 @@ final class DenialsCheck implements Check<DenialsCheck.Facts> {
         if (!ours.isEmpty()) {
             return Judgement.red(
                     ours.size() + " denials of vmguard or its hook, the last one: " + ours.get(ours.size() - 1),
-                    "SELinux: ausearch -m avc -ts boot | audit2allow. AppArmor: a rule in /etc/apparmor.d/local/usr.sbin.libvirtd");
+                    "AppArmor: the hook must be a file and no link, which reinstalling vmguard sees to; for anything else a rule in "
+                            + "/etc/apparmor.d/local/usr.sbin.libvirtd. SELinux: restorecon -Rv /etc/libvirt/hooks, then what "
+                            + "/usr/share/doc/vmguard/operations.md says of it. Older lines count until the next boot");
         }
         List<String> libvirt = facts.lines().stream()
                 .filter(line -> line.contains("libvirt") || line.contains("virtqemud") || line.contains("svirt"))

@@ -17,7 +17,7 @@ final class DomainsCheck implements Check<DomainsCheck.Facts> {
             "it is in memory",
             "a directory that is made to be shared",
             "libvirt chooses its path when",
-            "a stream of characters");
+            "a stream of ");
 
     /** @param reason why a part of it has no lease */
     record Hole(String target, String reason) {}

@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** Facts of the machine and what runs the agent on it. */
@@ -22,6 +24,11 @@ final class MachineSide {
     private static final String CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/";
     private static final Duration COMMAND_LIMIT = Duration.ofSeconds(8);
     private static final int AUDIT_TAIL = 512 * 1024;
+    private static final Path AUDIT_LOG = Path.of("/var/log/audit/audit.log");
+    private static final Pattern AUDIT_TIME = Pattern.compile("audit\\(([0-9]{1,12})\\.");
+    private static final Pattern BOOT_TIME = Pattern.compile("(?m)^btime ([0-9]{1,12})$");
+    /** By which the clock may have been set since, early in the boot. */
+    private static final long CLOCK_SLACK_SECONDS = 60;
 
     private final StorageFacts facts;
     private final Commands commands;
@@ -120,12 +127,20 @@ final class MachineSide {
 
     /** Since this boot. */
     DenialsCheck.Facts denials() throws IOException, InterruptedException {
+        return denials(AUDIT_LOG);
+    }
+
+    DenialsCheck.Facts denials(Path audit) throws IOException, InterruptedException {
         List<String> lines = new ArrayList<>();
-        Path audit = Path.of("/var/log/audit/audit.log");
         boolean looked = false;
         if (Files.isReadable(audit)) {
             looked = true;
-            tail(audit).lines().filter(line -> line.contains("denied")).forEach(lines::add);
+            long boot = bootSeconds();
+            tail(audit)
+                    .lines()
+                    .filter(line -> line.contains("denied") || line.contains("apparmor=\"DENIED\""))
+                    .filter(line -> isSince(boot, line))
+                    .forEach(lines::add);
         }
         try {
             Commands.Result said = commands.run(
@@ -142,6 +157,17 @@ final class MachineSide {
             }
         }
         return new DenialsCheck.Facts(lines.stream().distinct().toList());
+    }
+
+    private long bootSeconds() {
+        Matcher boot = BOOT_TIME.matcher(facts.text("/proc/stat").orElse(""));
+        return boot.find() ? Long.parseLong(boot.group(1)) : 0;
+    }
+
+    /** The file goes on over reboots, and what was mended before the last one must not stay red. A line without a time counts. */
+    private static boolean isSince(long bootSeconds, String line) {
+        Matcher time = AUDIT_TIME.matcher(line);
+        return !time.find() || Long.parseLong(time.group(1)) >= bootSeconds - CLOCK_SLACK_SECONDS;
     }
 
     private static String tail(Path file) throws IOException {

@@ -56,10 +56,8 @@ final class BlockJobsXml {
             switch (cursor.name()) {
                 case "disk" -> target = cursor.attribute("dst", "");
                 case "base" -> base = cursor.attribute("node", "");
-                case "src" -> {
-                    List<ImageSpec> images = ImageXml.read(cursor).images();
-                    source = images.isEmpty() ? null : images.get(0).source();
-                }
+                case "src" ->
+                    source = ImageXml.read(cursor).top().map(ImageSpec::source).orElse(null);
                 default -> {
                     // How it goes, not what it writes.
                 }
@@ -100,8 +98,6 @@ final class BlockJobsXml {
                 written.addAll(base.isEmpty() ? chain.backing() : base);
             }
         }
-        return written.size() == chain.written().size()
-                ? disk
-                : disk.with(new ImageChain(chain.format(), chain.backing(), chain.ended(), written));
+        return written.size() == chain.written().size() ? disk : disk.with(chain.writing(written));
     }
 }

@@ -12,7 +12,9 @@ final class DiskXml {
     private final String type;
     private final String device;
     private final List<ImageSpec> backing = new ArrayList<>();
+    private final List<DiskSource> dataFiles = new ArrayList<>();
     private final List<ImageSpec> written = new ArrayList<>();
+    private final List<ImageSpec> read = new ArrayList<>();
     private @Nullable String target;
     private @Nullable DiskSource source;
     private String format = "";
@@ -45,7 +47,11 @@ final class DiskXml {
                     backing.addAll(below.images());
                     ended = below.ended();
                 }
-                case "mirror" -> written.addAll(ImageXml.read(cursor).images());
+                case "mirror" -> {
+                    ImageXml mirror = ImageXml.read(cursor);
+                    mirror.top().ifPresent(written::add);
+                    read.addAll(mirror.below());
+                }
                 case "target" -> target = target == null ? cursor.attribute("dev") : target;
                 case "alias" -> alias = cursor.attribute("name", "");
                 case "readonly" -> readOnly = true;
@@ -62,15 +68,15 @@ final class DiskXml {
                 readOnly,
                 shareable,
                 discardsWrites,
-                source == null ? new DiskSource.Empty() : source,
+                source == null ? SourceXml.none(type) : source,
                 optional,
-                new ImageChain(format, backing, ended, written),
+                new ImageChain(format, dataFiles, backing, ended, written, read),
                 alias);
     }
 
     private DiskSource source() throws DomainXmlException {
         String policy = cursor.attribute("startupPolicy", "mandatory");
         optional = policy.equals("optional") || policy.equals("requisite");
-        return SourceXml.read(cursor, type, written);
+        return SourceXml.read(cursor, type, dataFiles);
     }
 }

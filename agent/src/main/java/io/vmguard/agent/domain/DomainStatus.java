@@ -35,8 +35,12 @@ public record DomainStatus(String state, String reason, int pid, String job, Str
         return reason.startsWith("post-copy");
     }
 
-    /** Whether it comes from another host. */
-    public boolean migratesIn() {
-        return job.equals("migration in");
+    /**
+     * Whether it stands still because of a migration and has not got the guest that it waits for. libvirt ends the job of a migration that
+     * has failed some hundred milliseconds before it ends the QEMU on the target, and still says so then; of a guest that has come it says
+     * that it runs, or that its user has paused it.
+     */
+    public boolean awaitsGuest() {
+        return state.equals("paused") && reason.equals("migration") && !migratesOut();
     }
 }

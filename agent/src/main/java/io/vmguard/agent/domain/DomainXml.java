@@ -153,7 +153,7 @@ public final class DomainXml {
         }
         List<OtherStorage> storage = new ArrayList<>(others.found());
         cursor.hypervisorOptions()
-                .ifPresent(options ->
+                .forEach(options ->
                         storage.add(new OtherStorage.Opaque(options, OtherStorage.Opaque.Kind.COMMAND_LINE)));
         return new DomainSpec(name, uuid, disks, onLockFailure, storage);
     }

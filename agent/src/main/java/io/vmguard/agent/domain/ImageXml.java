@@ -3,6 +3,7 @@ package io.vmguard.agent.domain;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** Reads one image that is no disk of its own: a {@code <backingStore>} with all that is below it, or a {@code <mirror>}. */
@@ -10,7 +11,7 @@ final class ImageXml {
 
     private final XmlCursor cursor;
     private final List<ImageSpec> below = new ArrayList<>();
-    private final List<ImageSpec> dataFiles = new ArrayList<>();
+    private final List<DiskSource> dataFiles = new ArrayList<>();
     private String format;
     private String index;
     private boolean ended;
@@ -57,13 +58,20 @@ final class ImageXml {
         }
     }
 
-    /** This one and what is below it; none for {@code <backingStore/>}, which ends a chain. */
+    /** This one without what is below it; empty for {@code <backingStore/>}, which ends a chain. */
+    Optional<ImageSpec> top() {
+        return source == null ? Optional.empty() : Optional.of(new ImageSpec(source, format, index, dataFiles));
+    }
+
+    /** What is below it, from the top down. */
+    List<ImageSpec> below() {
+        return below;
+    }
+
+    /** This one and what is below it. */
     List<ImageSpec> images() {
         List<ImageSpec> images = new ArrayList<>();
-        if (source != null) {
-            images.add(new ImageSpec(source, format, index));
-        }
-        images.addAll(dataFiles);
+        top().ifPresent(images::add);
         images.addAll(below);
         return images;
     }

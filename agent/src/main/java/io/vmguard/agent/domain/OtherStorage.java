@@ -50,6 +50,9 @@ public sealed interface OtherStorage {
             UNKNOWN_HOST_DEVICE,
             /** A file or a device of the host, for a serial port or a console. */
             CHARACTER_DEVICE,
+            /** A file of the host that the guest's sound goes to. */
+            RECORDED_SOUND,
+            SHARED_MEMORY,
             /** Options for the hypervisor that libvirt does not read either. */
             COMMAND_LINE
         }

@@ -19,12 +19,16 @@ import org.jspecify.annotations.Nullable;
 /** Reads the elements beside {@code <disk>} that storage hangs on. */
 final class OtherXml {
 
+    /** Types of file systems that are one image, not a directory. */
+    private static final Set<String> FILE_SYSTEM_IMAGES = Set.of("file", "block", "volume");
+
     private final XmlCursor cursor;
     private final List<OtherStorage> found = new ArrayList<>();
     private int hostDevices;
     private int memories;
     private int fileSystems;
     private int tpms;
+    private int sharedMemories;
     private final Map<String, Integer> characterDevices = new HashMap<>();
     private final Set<String> characterPaths = new HashSet<>();
 
@@ -45,8 +49,8 @@ final class OtherXml {
             } else if (cursor.name().equals("varstore")) {
                 image("varstore", "nvram", cursor.attribute("path", ""));
             } else if (cursor.name().equals("loader")) {
-                // Without word it is pflash and read-only, as libvirt chooses its own firmware.
-                boolean writable = cursor.attribute("readonly", "").equals("no")
+                // Flash is writable without word of it; of firmware that libvirt chooses itself it says that it is not.
+                boolean writable = !cursor.attribute("readonly", "").equals("yes")
                         && cursor.attribute("type", "").equals("pflash");
                 String path = cursor.text().strip();
                 if (writable && !path.isEmpty()) {
@@ -82,7 +86,9 @@ final class OtherXml {
             case "tpm" -> tpm();
             case "pstore" -> persistentStore();
             case "lease" -> lease();
-            case "serial", "parallel", "console", "channel" -> characters(cursor.name());
+            case "serial", "parallel", "console", "channel", "smartcard", "redirdev" -> characters(cursor.name());
+            case "audio" -> audio();
+            case "shmem" -> found.add(new Opaque("shmem #" + ++sharedMemories, Opaque.Kind.SHARED_MEMORY));
             default -> {
                 return false;
             }
@@ -195,7 +201,7 @@ final class OtherXml {
         while (cursor.nextChild(own)) {
             if (cursor.name().equals("readonly")) {
                 readOnly = true;
-            } else if (cursor.name().equals("source") && (type.equals("file") || type.equals("block"))) {
+            } else if (cursor.name().equals("source") && FILE_SYSTEM_IMAGES.contains(type)) {
                 source = SourceXml.read(cursor, type);
             }
         }
@@ -253,6 +259,13 @@ final class OtherXml {
 
     private static @Nullable String nullIfEmpty(String text) {
         return text.isEmpty() ? null : text;
+    }
+
+    /** Sound of the guest, if it is recorded. */
+    private void audio() {
+        if (cursor.attribute("type", "").equals("file")) {
+            found.add(new Opaque("audio #" + cursor.attribute("id", "1"), Opaque.Kind.RECORDED_SOUND));
+        }
     }
 
     /** Where a guest's kernel writes its last words. */

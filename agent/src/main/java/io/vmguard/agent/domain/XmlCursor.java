@@ -2,7 +2,9 @@
 package io.vmguard.agent.domain;
 
 import java.io.ByteArrayInputStream;
-import java.util.Optional;
+import java.util.Collections;
+import java.util.LinkedHashSet;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import javax.xml.XMLConstants;
@@ -27,8 +29,11 @@ final class XmlCursor {
 
     private static final String HYPERVISOR_NAMESPACE = "http://libvirt.org/schemas/domain/";
 
+    /** There are two elements with options, and a handful of hypervisors. */
+    private static final int MAX_OPTIONS = 16;
+
     private final XMLStreamReader reader;
-    private @Nullable String hypervisorOptions;
+    private final Set<String> hypervisorOptions = new LinkedHashSet<>();
     private @Nullable String rootNamespace;
     private int depth;
 
@@ -122,9 +127,9 @@ final class XmlCursor {
         }
     }
 
-    /** The first of the elements that has come by with options for the hypervisor's own command line or for its devices. */
-    Optional<String> hypervisorOptions() {
-        return Optional.ofNullable(hypervisorOptions);
+    /** The elements that have come by with options for the hypervisor's own command line or for its devices. */
+    Set<String> hypervisorOptions() {
+        return Collections.unmodifiableSet(hypervisorOptions);
     }
 
     /** Local name of the current element; call before moving on. */
@@ -177,13 +182,13 @@ final class XmlCursor {
         }
         String namespace = reader.getNamespaceURI();
         String name = reader.getLocalName();
-        if (hypervisorOptions == null
+        if (hypervisorOptions.size() < MAX_OPTIONS
                 && namespace != null
                 && namespace.startsWith(HYPERVISOR_NAMESPACE)
                 && (name.equals("arg") || name.equals("property"))) {
             String hypervisor =
                     namespace.substring(HYPERVISOR_NAMESPACE.length()).replaceFirst("/.*", "");
-            hypervisorOptions = hypervisor + (name.equals("arg") ? ":commandline" : ":override");
+            hypervisorOptions.add(hypervisor + (name.equals("arg") ? ":commandline" : ":override"));
         }
     }
 

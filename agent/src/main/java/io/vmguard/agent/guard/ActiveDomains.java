@@ -34,6 +34,7 @@ import java.util.concurrent.Executor;
  */
 public final class ActiveDomains {
     private static final Duration LIMIT = Duration.ofSeconds(10);
+    private static final Duration ONE_LIMIT = Duration.ofSeconds(3);
 
     /** In case storage is not what it was although nothing says so. */
     private static final long DERIVE_AGAIN_NANOS = Duration.ofMinutes(5).toNanos();
@@ -87,6 +88,22 @@ public final class ActiveDomains {
     Optional<List<ListedDomain>> list() {
         ListResult result = hypervisor.listActive(LIMIT);
         return result.fold(listed -> Optional.of(derived(listed.domains())), cannotTell -> Optional.empty());
+    }
+
+    /**
+     * One of them, asked for by itself. Beside a list that is under way too.
+     *
+     * @return empty if libvirt does not say, or says that it is not active
+     */
+    Optional<ListedDomain> one(UUID uuid) {
+        ListResult result = hypervisor.active(uuid, ONE_LIMIT);
+        return result.fold(
+                listed -> listed.domains().stream().findFirst().map(this::known), cannotTell -> Optional.empty());
+    }
+
+    private ListedDomain known(ActiveDomain domain) {
+        Derived last = before.get(domain.uuid());
+        return last != null && stillHolds(last, domain) ? last.domain() : derived(domain);
     }
 
     private List<ListedDomain> derived(List<ActiveDomain> domains) {

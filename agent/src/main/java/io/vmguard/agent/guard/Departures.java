@@ -37,7 +37,10 @@ final class Departures {
     private static final long LOOK_NANOS = Duration.ofMillis(50).toNanos();
 
     private static final long TRY_AGAIN_NANOS = Duration.ofMillis(200).toNanos();
-    /** Ten times what a switch-over takes, and much less than libvirt waits before it resumes the guest here (25 s). */
+    /**
+     * Ten times what a switch-over takes, and much less than libvirt waits before it resumes the guest here (25 s). It is late at once when an
+     * earlier agent has given the leases: how long it has stood still is not known.
+     */
     private static final long LATE_NANOS = Duration.ofSeconds(3).toNanos();
 
     private static final long OVERDUE_NANOS = Duration.ofMinutes(2).toNanos();
@@ -125,7 +128,7 @@ final class Departures {
                 leases(outgoing),
                 isDead(outgoing.receiver) && outgoing.word != Word.RUNNING ? Word.ENDED : outgoing.word,
                 status != null && status.migratesOut(),
-                !postCopy && stillNanos > LATE_NANOS,
+                !postCopy && (stillNanos > LATE_NANOS || (still && outgoing.inherited)),
                 !postCopy && stillNanos > OVERDUE_NANOS);
     }
 
@@ -282,13 +285,14 @@ final class Departures {
         }
         for (LeaseName resource : List.copyOf(outgoing.given)) {
             if (outgoing.underWay.add(resource)) {
-                CompletableFuture<AcquireResult> asked = outgoing.inherited
-                        ? state.lockspace.acquire(
+                boolean given = !outgoing.inherited || transfer.given().contains(resource);
+                CompletableFuture<AcquireResult> asked = given
+                        ? transfer.takeBack(resource)
+                        : state.lockspace.acquire(
                                 resource,
                                 Objects.requireNonNull(run.wanted.get(resource)).note(),
                                 LeaseMode.EXCLUSIVE,
-                                Duration.ZERO)
-                        : transfer.takeBack(resource);
+                                Duration.ZERO);
                 asked.thenAccept(result -> state.loop.tell(() -> onTakenBack(run, outgoing, resource, result)));
             }
         }
@@ -307,9 +311,24 @@ final class Departures {
             run.lvers.put(resource, acquired.lease().lver());
             outgoing.given.remove(resource);
             outgoing.returned |= outgoing.given.isEmpty();
+        } else if (result instanceof AcquireResult.HeldBy held && isThird(outgoing, held)) {
+            LOG.error(
+                    "VG-238 {} must not go on here: {} has gone to host id {} while it was on its way",
+                    run,
+                    run.label(resource),
+                    held.owner().hostId());
+            kill.accept(run);
         } else {
             outgoing.nextTryNanos = state.clock.bootNanos() + TRY_AGAIN_NANOS;
         }
+    }
+
+    /**
+     * Neither the host that it was given to nor this one: the disk is not any more what the guest remembers, and will not be when the lease can
+     * be had again.
+     */
+    private boolean isThird(Outgoing outgoing, AcquireResult.HeldBy held) {
+        return !held.shared() && !held.owner().equals(outgoing.receiver) && !state.isOurs(held.owner());
     }
 
     private void proceed(Run run, Outgoing outgoing) {

@@ -117,7 +117,7 @@ final class DeviceConflicts {
     }
 
     private void onAsked(Run run, Expulsion expulsion, Outcome outcome) {
-        if (isOver(run)) {
+        if (state.isOver(run)) {
             return;
         }
         if (!outcome.failures().isEmpty()) {
@@ -130,7 +130,7 @@ final class DeviceConflicts {
             resume(run); // there was nothing left to send away before it was paused
         }
         expulsion.asked = true;
-        state.listWanted = true;
+        state.wantSight(run);
     }
 
     /** Sees whether it has gone, or whether the time is up. */
@@ -150,7 +150,7 @@ final class DeviceConflicts {
             fail(run, expulsion);
         } else if (nowNanos >= expulsion.nextListNanos) {
             expulsion.nextListNanos = nowNanos + LIST_AGAIN_NANOS;
-            state.listWanted = true;
+            state.wantSight(run);
         }
     }
 
@@ -183,11 +183,11 @@ final class DeviceConflicts {
     }
 
     private void onAborted(Run run, String target, ChangeResult result) {
-        state.listWanted = true;
-        if (!isOver(run) && result instanceof ChangeResult.Failed failed) {
+        state.wantSight(run);
+        if (!state.isOver(run) && result instanceof ChangeResult.Failed failed) {
             LOG.error("VG-435 {}: the block job of {} was not aborted: {}", run, target, failed.reason());
             if (!run.doomed && !run.following.refusedModes.isEmpty()) {
-                unprotected.test(run);
+                boolean unused = unprotected.test(run); // whether or not it goes on, the job does
             }
         }
     }
@@ -205,12 +205,8 @@ final class DeviceConflicts {
     private void onResumed(Run run, ChangeResult result) {
         if (result instanceof ChangeResult.Failed failed) {
             LOG.error("VG-436 {} stays paused, let it go on with virsh resume: {}", run, failed.reason());
-        } else if (!isOver(run)) {
+        } else if (!state.isOver(run)) {
             LOG.info("VG-437 {} goes on", run);
         }
-    }
-
-    private boolean isOver(Run run) {
-        return state.runs.get(run.uuid) != run;
     }
 }

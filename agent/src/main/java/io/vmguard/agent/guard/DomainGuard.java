@@ -9,7 +9,6 @@ import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.hypervisor.Hypervisor;
-import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.QemuProcesses;
 import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.HostView;
@@ -25,11 +24,9 @@ import io.vmguard.lease.RequestMode;
 import io.vmguard.lease.ondisk.HostName;
 import io.vmguard.lease.time.LeaseClock;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -61,10 +58,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private static final Duration TICK_BUSY = Duration.ofMillis(50);
 
     private static final Duration TICK_SETTLED = Duration.ofMillis(100);
-    private static final Duration TICK_EMPTY = Duration.ofMillis(250);
-
-    private static final long VIEW_NANOS = Duration.ofSeconds(1).toNanos();
-    private static final long VIEW_OF_MANY_NANOS = Duration.ofMillis(50).toNanos();
+    private static final Duration TICK_EMPTY = Duration.ofSeconds(1);
 
     private final GuardState state;
     private final Hypervisor hypervisor;
@@ -72,26 +66,21 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     private final LeaseClaims claims;
     private final Endings endings;
     private final DeviceConflicts conflicts;
+    private final StatusLooks statusLooks;
     private final LeaseFollower follower;
     private final Reservations reservations;
     private final ActiveDomains activeDomains;
+    private final CarriedOver carriedOver;
+    private final UnprotectedRuns unprotected;
     private final Reconciliation reconciliation;
     private final Starts starts;
     private final Losses losses;
-    /** What the status files say, by the domain's name; on the guard's thread. */
-    private final Map<String, DomainSpec> live = new HashMap<>();
-
     private final Migrations migrations;
     private final Fencing fencing;
     private final Pauses pauses;
     private final Restarts restarts;
     private volatile long tickedNanos;
-    /** When the view was made, and after how many messages. */
-    private long publishedNanos;
-
-    private long publishedAfter;
-    private volatile Runnable onNews = () -> {};
-    private volatile GuardView view = new GuardView(List.of(), 0, 0);
+    private final PublishedView published;
 
     /**
      * Wires the parts; nothing runs before {@link #start}.
@@ -118,27 +107,23 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         this.arming = new Arming(state, watchdog);
         this.claims = new LeaseClaims(state, this::decide);
         this.endings = new Endings(state, processes, claims, this::beforeRelease, this::afterEnd, this::known);
-        this.pauses = new Pauses(state, hypervisor, claims, this::afterHalt, this::kill);
+        Cancellations cancellations = new Cancellations(state, hypervisor.devices(), this::isLeaving);
+        this.pauses = new Pauses(state, hypervisor, claims, cancellations, this::afterHalt, this::kill);
         this.fencing = new Fencing(state, hypervisor, pauses);
         this.restarts = new Restarts(state, hypervisor);
-        this.conflicts = new DeviceConflicts(state, hypervisor.devices(), claims, this::unprotected);
-        this.follower = new LeaseFollower(state, activeDomains, claims, conflicts, this::followed);
+        this.conflicts = new DeviceConflicts(state, hypervisor.devices(), claims, this::actOnConflict);
+        this.statusLooks = new StatusLooks(state, activeDomains, this::shown);
+        this.follower = new LeaseFollower(state, activeDomains, claims, conflicts, statusLooks, this::followed);
         this.reservations = new Reservations(state, claims, follower);
         this.activeDomains = activeDomains;
-        this.reconciliation = new Reconciliation(
-                state,
-                hypervisor,
-                processes,
-                activeDomains,
-                claims,
-                follower,
-                conflicts::repels,
-                this::doom,
-                this::known,
-                this::explain);
+        this.carriedOver = new CarriedOver(state, transfer, claims);
+        this.unprotected = new UnprotectedRuns(state, hypervisor, claims, conflicts::repels, this::doom, this::explain);
+        this.reconciliation =
+                new Reconciliation(state, processes, activeDomains, follower, carriedOver, unprotected, this::known);
         this.migrations = new Migrations(state, transfer, this::prepared, this::refusedArrival, this::doom, this::kill);
-        this.starts = new Starts(state, claims, endings, reconciliation, arming, migrations);
-        this.losses = new Losses(state, claims, starts, fencing);
+        this.starts = new Starts(state, claims, endings, carriedOver, unprotected, arming, migrations);
+        this.losses = new Losses(state, claims, starts, fencing, migrations, cancellations);
+        this.published = new PublishedView(state, starts, losses);
     }
 
     /** Starts the guard's thread. */
@@ -160,22 +145,30 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
             pauses.decide(run);
         } else {
             reservations.decided(run);
-            reconciliation.decideFound(run);
+            unprotected.decideFound(run);
             follower.decided(run);
         }
+    }
+
+    private void shown(Run run, LiveDomain live) {
+        follower.shown(run, live);
     }
 
     /** Leases of a running domain have come, gone or changed by themselves. */
     private void followed(Run run) {
         if (run.refused.isEmpty() && run.conflicts.isEmpty()) {
-            reconciliation.reportProblems(run);
+            unprotected.report(run);
         } else if (run.pending.isEmpty()) {
-            reconciliation.decideFound(run);
+            unprotected.decideFound(run);
         }
     }
 
-    private boolean unprotected(Run run) {
-        return reconciliation.actOnConflict(run);
+    private boolean actOnConflict(Run run) {
+        return unprotected.actOnConflict(run);
+    }
+
+    private boolean isLeaving(Run run) {
+        return migrations.isLeaving(run);
     }
 
     private void beforeRelease(Run run) {
@@ -243,7 +236,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         reconciliation.listWhenDue(nowNanos);
         arming.follow();
         boolean settled = settled();
-        publishWhenDue(nowNanos, settled);
+        published.publishWhenDue(nowNanos, settled);
         state.loop.tickAfter(!settled ? TICK_BUSY : state.runs.isEmpty() ? TICK_EMPTY : TICK_SETTLED);
         tickedNanos = nowNanos;
     }
@@ -282,8 +275,8 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
         state.loop.tell(() -> {
             state.shut = true;
             starts.refuseAll();
-            publish();
-            answer.complete(view);
+            published.publish();
+            answer.complete(published.view());
         });
         return answer;
     }
@@ -357,7 +350,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
                 resumed ? ": continued after a restart" : "");
         state.loop.tell(() -> {
             state.joined = true;
-            reconciliation.claimCarriedOver();
+            carriedOver.claim();
             migrations.adopt();
             pauses.regain();
             state.listWanted = true;
@@ -456,7 +449,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     /** Which leases a domain needs may have changed. */
     @Override
     public void changed(DomainChange change) {
-        state.loop.hint(() -> state.listWanted = true);
+        state.loop.hint(() -> state.wantSight(change.uuid()));
     }
 
     /**
@@ -466,10 +459,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     public void status(DomainStatus status) {
         state.loop.hint(() -> {
             migrations.status(status);
-            if (!status.domain().equals(live.put(status.domain().name(), status.domain()))) {
-                state.listWanted = true;
-                follower.status(status.domain());
-            }
+            statusLooks.status(status.domain());
         });
     }
 
@@ -477,8 +467,7 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
     public void noStatus(String name) {
         state.loop.hint(() -> {
             migrations.noStatus(name);
-            live.remove(name);
-            follower.noStatus(name);
+            statusLooks.noStatus(name);
         });
     }
 
@@ -504,58 +493,12 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
      * word.
      */
     public void onNews(Runnable listener) {
-        onNews = listener;
+        published.onNews(listener);
     }
 
     /** As it was a moment ago; what time alone has changed, a second ago. Any thread. */
     public GuardView view() {
-        return view;
-    }
-
-    /**
-     * What a message has changed is shown when no other one waits, or soon; what comes with time alone, if anything can, within a second.
-     * Not at every tick: with hundreds of domains that would be most of what an idle agent does.
-     */
-    private void publishWhenDue(long nowNanos, boolean settled) {
-        long handled = state.loop.handled();
-        long ageNanos = nowNanos - publishedNanos;
-        boolean due = handled == publishedAfter
-                ? !settled && ageNanos >= VIEW_NANOS
-                : state.loop.quiet() || ageNanos >= VIEW_OF_MANY_NANOS;
-        if (due || publishedNanos == 0) {
-            boolean news = handled != publishedAfter;
-            publishedNanos = nowNanos;
-            publishedAfter = handled;
-            publish();
-            if (news) {
-                onNews.run();
-            }
-        }
-    }
-
-    private void publish() {
-        view = new GuardView(state.runs.values().stream().map(this::view).toList(), starts.granted(), starts.refused());
-    }
-
-    private DomainView view(Run run) {
-        String state = run.doomed
-                ? "stopping"
-                : run.isBetweenHosts()
-                        ? "migrating"
-                        : run.halted ? "paused" : run.phase == Phase.RUNNING ? "running" : "starting";
-        List<DomainView.LeaseView> leases = run.wanted.entrySet().stream()
-                .map(entry -> new DomainView.LeaseView(
-                        entry.getValue().target(),
-                        entry.getValue().identity(),
-                        entry.getKey().value(),
-                        run.holds(entry.getKey()),
-                        entry.getValue().note().sinceEpochSeconds()))
-                .toList();
-        GuardedProcess process = run.process;
-        Optional<Integer> pid = Optional.ofNullable(process).map(GuardedProcess::pid);
-        long startTicks = process == null ? 0 : process.startTicks();
-        String wish = losses.effective(run).name().toLowerCase(Locale.ROOT);
-        return new DomainView(run.name, run.uuid.toString(), state, pid, startTicks, leases, wish, run.problems);
+        return published.view();
     }
 
     /** Answers every start and ends the guard's thread. Domains run on; their leases are the engine's to keep. */

@@ -98,7 +98,7 @@ final class Endings {
         boolean early = nowNanos - run.mayRunSinceNanos < EARLY_NANOS;
         run.nextLookupNanos = nowNanos + (early || run.doomed ? LOOKUP_EARLY_NANOS : LOOKUP_LATE_NANOS);
         if (lookup instanceof Lookup.Found found) {
-            if (state.runs.get(run.uuid) != run || run.process != null) {
+            if (state.isOver(run) || run.process != null) {
                 found.process().close();
                 return;
             }
@@ -112,7 +112,7 @@ final class Endings {
                 state.listWanted = true; // its XML may be needed later; its age may matter now
             }
             found.process().onGone(() -> state.loop.tell(() -> onGone(run)));
-        } else if (lookup instanceof Lookup.NotFound && state.runs.get(run.uuid) == run && run.phase == Phase.GRANTED) {
+        } else if (lookup instanceof Lookup.NotFound && !state.isOver(run) && run.phase == Phase.GRANTED) {
             // What an earlier agent took for it is known when its claims are answered, and not before.
             boolean inactive =
                     run.inactiveSinceNanos > run.mayRunSinceNanos && (!run.carriedOver || run.pending.isEmpty());
@@ -127,7 +127,7 @@ final class Endings {
     }
 
     private void onGone(Run run) {
-        if (state.runs.get(run.uuid) == run) {
+        if (!state.isOver(run)) {
             end(run);
         }
     }

@@ -124,7 +124,7 @@ final class Fencing {
     }
 
     private void onDestroyed(Run run, KillResult result) {
-        if (state.runs.get(run.uuid) == run && result instanceof KillResult.Unknown unknown && run.doomed) {
+        if (!state.isOver(run) && result instanceof KillResult.Unknown unknown && run.doomed) {
             LOG.warn("VG-310 libvirt did not destroy {}: {}", run, unknown.reason());
             run.progress = Progress.ORDERLY_FAILED;
         }
@@ -139,7 +139,11 @@ final class Fencing {
         KillSignal signal = process.kill();
         if (!run.killed) {
             run.killed = true;
-            LOG.error("VG-311 SIGKILL to {}, pid {}: {}", run, process.pid(), signal);
+            LOG.error("VG-311 SIGKILL to {}, pid {}: {}", run, process.pid(), words(signal));
         }
+    }
+
+    private static String words(KillSignal signal) {
+        return signal.fold(sent -> "sent", gone -> "it had gone already", KillSignal.Failed::reason);
     }
 }

@@ -105,6 +105,12 @@ final class Following {
     @Nullable
     DomainSpec shown;
 
+    /** Boot clock: nothing of libvirt's that was asked for before this is of use; 0 = nothing is waited for. */
+    long sightWantedNanos;
+
+    boolean sightUnderWay;
+    long nextSightNanos;
+
     /** Boot clock: when to look again because not everything could be told; 0 = it could. */
     long lookAgainNanos;
 

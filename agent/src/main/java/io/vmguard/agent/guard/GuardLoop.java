@@ -142,6 +142,11 @@ final class GuardLoop {
         tickMillis = pause.toMillis();
     }
 
+    /** When the next tick comes at the latest, after the last one. On the guard's thread. */
+    Duration tick() {
+        return Duration.ofMillis(tickMillis);
+    }
+
     /** How many messages were handled so far. On the guard's thread. */
     long handled() {
         return handled;

@@ -3,6 +3,8 @@ package io.vmguard.agent.guard;
 
 import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.guard.Run.Phase;
+import io.vmguard.lease.HostStatus;
+import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseMode;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
@@ -14,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /** What the parts of the guard share. Touched on the guard's thread only. */
 final class GuardState {
@@ -40,6 +43,23 @@ final class GuardState {
         this.loop = loop;
     }
 
+    /**
+     * Somebody needs to know what libvirt shows of this domain from now on: in its list, or asked for by itself if the list does not come.
+     */
+    void wantSight(Run run) {
+        listWanted = true;
+        run.following.sightWantedNanos = clock.bootNanos();
+    }
+
+    /** The same of a domain that may have no run. */
+    void wantSight(@Nullable UUID uuid) {
+        listWanted = true;
+        Run run = uuid == null ? null : runs.get(uuid);
+        if (run != null) {
+            wantSight(run);
+        }
+    }
+
     /** Between the engine's step into a membership and its news the leases carried over have no claimant yet. */
     boolean member() {
         return joined && lockspace.member();
@@ -48,6 +68,19 @@ final class GuardState {
     /** Whether that is this host in its present membership. */
     boolean isOurs(Owner owner) {
         return lockspace.view().owner().map(owner::equals).orElse(false);
+    }
+
+    /** Whether it has ended or was never granted, and the domain may have another run by now: an answer that was asked for is late. */
+    boolean isOver(Run run) {
+        return runs.get(run.uuid) != run;
+    }
+
+    /** Of another host in that membership; empty if it is not to be seen there any more. */
+    Optional<HostStatus> status(Owner host) {
+        return lockspace.view().hosts().stream()
+                .filter(seen -> seen.owner().equals(host))
+                .findFirst()
+                .map(HostView::status);
     }
 
     /** The run of a domain of which only its lease is known. */

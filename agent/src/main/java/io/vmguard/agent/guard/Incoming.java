@@ -40,4 +40,9 @@ final class Incoming {
         this.giver = giver;
         this.attempt = attempt;
     }
+
+    /** Whether an answer that was asked for in this migration is late. */
+    boolean isOver(Run run, GuardState state) {
+        return run.ended || run.incoming != this || state.isOver(run);
+    }
 }

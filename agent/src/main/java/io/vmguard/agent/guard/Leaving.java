@@ -95,7 +95,7 @@ final class Leaving {
                 // What is refused may be what seems to be gone, and may only have been slow to be told.
                 following.lookAgainNanos = state.clock.bootNanos() + LOOK_AGAIN_NANOS;
             } else if (listed.begunNanos() <= need.seenNanos()) {
-                state.listWanted = true; // the list is older than what showed it last
+                state.wantSight(run); // the list is older than what showed it last
             } else if (provable(following, need)) {
                 leaves(following, resource, listed);
             } else if (listed.begunNanos() - need.seenNanos() >= NETWORK_NANOS) {
@@ -167,7 +167,7 @@ final class Leaving {
         Following following = run.following;
         following.filesUnderWay = false;
         following.nextFilesNanos = state.clock.bootNanos() + pause(following);
-        if (state.runs.get(run.uuid) != run || open.isEmpty() || run.doomed || run.halted) {
+        if (state.isOver(run) || open.isEmpty() || run.doomed || run.halted) {
             return;
         }
         boolean any = false;
@@ -179,7 +179,7 @@ final class Leaving {
                     || following.converting.contains(resource)
                     || run.isElsewhere(resource);
             boolean byAccount = following.unshown.contains(resource) || following.unseen.contains(need.target());
-            if (!busy && isClosed(following, need, sinceNanos, byAccount, open.get())) {
+            if (!busy && isClosed(run, need, sinceNanos, byAccount, open.get())) {
                 letGo(run, resource);
                 any = true;
             } else if (byAccount && state.clock.bootNanos() - sinceNanos > ACCOUNT_NANOS) {
@@ -201,7 +201,8 @@ final class Leaving {
         return onlyMade ? FILES_SELDOM_NANOS : FILES_AGAIN_NANOS;
     }
 
-    private boolean isClosed(Following following, Need need, long sinceNanos, boolean byAccount, OpenFiles open) {
+    private boolean isClosed(Run run, Need need, long sinceNanos, boolean byAccount, OpenFiles open) {
+        Following following = run.following;
         Set<FileKey> departed = departed(following, need.target());
         if (!Collections.disjoint(departed, open.all())) {
             return false;
@@ -215,7 +216,7 @@ final class Leaving {
         }
         LiveDomain listed = Objects.requireNonNull(following.latest.get(Source.LIBVIRT));
         if ((departed.isEmpty() || byAccount) && listed.begunNanos() - sinceNanos < NETWORK_NANOS) {
-            state.listWanted = true;
+            state.wantSight(run);
             return false;
         }
         return true;

@@ -4,6 +4,7 @@ package io.vmguard.agent.guard;
 import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.DiskSpec;
 import io.vmguard.agent.domain.DomainSpec;
+import io.vmguard.agent.domain.ImageChain;
 import io.vmguard.agent.domain.ImageSpec;
 import io.vmguard.agent.domain.OtherStorage;
 import io.vmguard.agent.hypervisor.Hypervisor;
@@ -108,10 +109,14 @@ record LiveDisks(Map<String, Disk> byTarget, Optional<Images> made, Set<FileKey>
     }
 
     private static Stream<DiskSource> imagesOf(DiskSpec disk) {
-        return Stream.concat(
-                Stream.of(disk.source()),
-                Stream.concat(disk.chain().backing().stream(), disk.chain().written().stream())
-                        .map(ImageSpec::source));
+        ImageChain chain = disk.chain();
+        Stream<ImageSpec> images =
+                Stream.of(chain.backing(), chain.written(), chain.read()).flatMap(List::stream);
+        return Stream.of(
+                        Stream.of(disk.source()),
+                        chain.dataFiles().stream(),
+                        images.flatMap(image -> Stream.concat(Stream.of(image.source()), image.dataFiles().stream())))
+                .flatMap(Function.identity());
     }
 
     /** None for what is reached over the network, an empty one for what cannot be named. */

@@ -22,24 +22,34 @@ import org.apache.logging.log4j.Logger;
 /** Finds out that leases are lost and whose they were, has those stopped, and says when the last of them can write no more. */
 final class Losses {
     private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
-    /** The guard looks several times a second. */
+    /** Later than it meant to look. */
     private static final long AWAY_NANOS = Duration.ofSeconds(2).toNanos();
 
     private final GuardState state;
     private final LeaseClaims claims;
     private final Starts starts;
     private final Fencing fencing;
+    private final Migrations migrations;
+    private final Cancellations cancellations;
     private boolean usersMustGo;
     /** A loss that was noticed before the engine told of it. */
     private boolean noticed;
 
     private long lookedNanos;
 
-    Losses(GuardState state, LeaseClaims claims, Starts starts, Fencing fencing) {
+    Losses(
+            GuardState state,
+            LeaseClaims claims,
+            Starts starts,
+            Fencing fencing,
+            Migrations migrations,
+            Cancellations cancellations) {
         this.state = state;
         this.claims = claims;
         this.starts = starts;
         this.fencing = fencing;
+        this.migrations = migrations;
+        this.cancellations = cancellations;
     }
 
     /**
@@ -50,7 +60,8 @@ final class Losses {
         long nowNanos = state.clock.bootNanos();
         long awayNanos = lookedNanos == 0 ? 0 : nowNanos - lookedNanos;
         lookedNanos = nowNanos;
-        if (awayNanos > AWAY_NANOS) {
+        boolean late = awayNanos > AWAY_NANOS + state.loop.tick().toNanos();
+        if (late) {
             LOG.warn(
                     "VG-116 the guard did not run for {} s",
                     Duration.ofNanos(awayNanos).toSeconds());
@@ -59,7 +70,7 @@ final class Losses {
             noticed = true;
             handleLoss(LeaseFault.TIMED_OUT, "no renewal in time, noticed by the guard");
         }
-        if (awayNanos > AWAY_NANOS) {
+        if (late) {
             List.copyOf(state.runs.values()).forEach(run -> fencing.act(run, nowNanos));
         }
     }
@@ -115,10 +126,19 @@ final class Losses {
             run.held.clear();
             return;
         }
-        Wish wish = wish(run);
+        // What its guest wants counts where its guest is. Paused or let run here, a copy that may run elsewhere
+        // could be resumed with memory that is older than the disk.
+        run.lostElsewhere = migrations.isElsewhere(run);
+        migrations.lost(run);
+        run.cancelAsked = false;
+        Wish wish = run.lostElsewhere ? Wish.POWEROFF : wish(run);
         if (wish == Wish.IGNORE) {
             LOG.error("VG-301 {} HAS LOST ITS LEASES AND RUNS ON: its on_lockfailure is ignore", run);
             run.held.clear();
+            boolean ignored = cancellations.stays(
+                    run,
+                    state.clock.bootNanos()
+                            + state.settings.times().destroyLimit().toNanos());
             return;
         }
         run.leasesLost = true;

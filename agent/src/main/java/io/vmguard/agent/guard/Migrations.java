@@ -114,6 +114,27 @@ final class Migrations {
         departures.act(run, status, nowNanos);
     }
 
+    /** Whether a run is on its way to another host, or has gone there. */
+    boolean isLeaving(Run run) {
+        DomainStatus status = statuses.get(run.uuid);
+        return status != null && (status.migratesOut() || status.switchedOver());
+    }
+
+    /** Whether the guest of a run is on another host, or may be: it has not come from there, or has been sent. */
+    boolean isElsewhere(Run run) {
+        DomainStatus status = statuses.get(run.uuid);
+        return (run.incoming != null && !Reception.hasGuest(run, run.incoming, status))
+                || (run.outgoing != null && run.isBetweenHosts())
+                || (status != null && status.switchedOver());
+    }
+
+    /** The membership is lost, and with it every word that was left for another host: what is under way goes on without this host's. */
+    void lost(Run run) {
+        if (run.outgoing != null && !run.isBetweenHosts()) {
+            run.outgoing = null;
+        }
+    }
+
     /** A run has ended, or will not begin; its leases are about to be released. */
     void ended(Run run) {
         arrivals.ended(run);

@@ -137,6 +137,8 @@ final class PastDepartures {
                 .filter(word -> word.state() == TransferWord.State.OFFERED);
         Optional<TransferWord> answer = offer.flatMap(word -> seen.answer(word.attempt()));
         if (answer.isEmpty()) {
+            // Nobody here will ask for what was given to come back.
+            run.refused.keySet().stream().filter(transfer.given()::contains).forEach(state.lockspace::release);
             not.run();
             return;
         }

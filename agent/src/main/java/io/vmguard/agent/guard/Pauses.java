@@ -30,6 +30,7 @@ final class Pauses {
     private final GuardState state;
     private final Hypervisor hypervisor;
     private final LeaseClaims claims;
+    private final Cancellations cancellations;
     private final Runnable afterHalt;
     private final Consumer<Run> kill;
 
@@ -37,10 +38,17 @@ final class Pauses {
      * @param afterHalt called when a run can write no more
      * @param kill ends a run at once
      */
-    Pauses(GuardState state, Hypervisor hypervisor, LeaseClaims claims, Runnable afterHalt, Consumer<Run> kill) {
+    Pauses(
+            GuardState state,
+            Hypervisor hypervisor,
+            LeaseClaims claims,
+            Cancellations cancellations,
+            Runnable afterHalt,
+            Consumer<Run> kill) {
         this.state = state;
         this.hypervisor = hypervisor;
         this.claims = claims;
+        this.cancellations = cancellations;
         this.afterHalt = afterHalt;
         this.kill = kill;
     }
@@ -49,7 +57,7 @@ final class Pauses {
 
     /** Begins to pause a run that has a process; to be called again and again. */
     void pause(Run run, long byNanos) {
-        if (run.pauseAsked || run.process == null) {
+        if (run.pauseAsked || run.process == null || !cancellations.stays(run, byNanos)) {
             return;
         }
         run.pauseAsked = true;
@@ -73,7 +81,12 @@ final class Pauses {
             run.stopSent = true;
             run.nextLookNanos = state.clock.bootNanos();
         } else {
-            LOG.warn("VG-320 {} was not paused: {}", run, result);
+            LOG.warn(
+                    "VG-320 {} was not paused: {}",
+                    run,
+                    result instanceof SuspendResult.Unknown unknown
+                            ? unknown.reason()
+                            : "libvirt says that it does not run");
             run.progress = Progress.PAUSE_FAILED;
         }
     }
@@ -96,7 +109,7 @@ final class Pauses {
 
     /** Ended, or past the time for a pause: libvirt was asked to destroy it, and whatever comes of that it is not spared any more. */
     private boolean isOver(Run run) {
-        return state.runs.get(run.uuid) != run || !run.doomed || run.destroyAsked || run.killed;
+        return state.isOver(run) || !run.doomed || run.destroyAsked || run.killed;
     }
 
     /**
@@ -157,7 +170,7 @@ final class Pauses {
 
     /** Somebody let it go on who has no lease for it. */
     private void resumedByOthers(Run run) {
-        if (run.halted && state.runs.get(run.uuid) == run) {
+        if (run.halted && !state.isOver(run)) {
             LOG.error("VG-323 {} goes on without its leases; killed", run);
             kill.accept(run);
         }

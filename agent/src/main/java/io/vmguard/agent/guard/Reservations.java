@@ -116,7 +116,7 @@ final class Reservations {
     void look(long nowNanos) {
         for (Question question : List.copyOf(waiting)) {
             Run run = question.run;
-            if (state.runs.get(run.uuid) != run || run.doomed || run.halted) {
+            if (state.isOver(run) || run.doomed || run.halted) {
                 close(question, cannotTell(run + " ends"), false);
             } else if (question.answer.isDone()) {
                 close(question, cannotTell("nobody waits for it any more"), false);

@@ -48,7 +48,8 @@ final class Restarts {
 
     /** A run has ended. */
     void ended(Run run) {
-        if (run.leasesLost && !run.halted && run.onLockFailure.action() == Action.RESTART) {
+        // What has not come from another host is not started anew here: it runs there.
+        if (run.leasesLost && !run.halted && !run.lostElsewhere && run.onLockFailure.action() == Action.RESTART) {
             wanted.put(run.uuid, new Wanted(run.name, Optional.ofNullable(run.xml)));
             LOG.warn("VG-330 {} is started again when this host can have leases again", run);
         }

@@ -113,6 +113,8 @@ final class Run {
     boolean doomed;
 
     boolean leasesLost;
+    /** When they were, its guest was on another host, or might have been: what is here must not be all that is left of it. */
+    boolean lostElsewhere;
     /** How it is stopped. */
     FencePolicy.Wish wish = FencePolicy.Wish.POWEROFF;
 
@@ -122,6 +124,8 @@ final class Run {
 
     long renewedNanos;
     boolean pauseAsked;
+    /** The hypervisor was asked to cancel its migration. */
+    boolean cancelAsked;
     /** Its process was sent SIGSTOP, and no SIGCONT since. */
     boolean stopSent;
 

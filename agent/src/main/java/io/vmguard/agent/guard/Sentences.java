@@ -155,23 +155,30 @@ final class Sentences {
     }
 
     static String previousUnknown(String domain) {
-        return "vmguard: " + OneLine.of(domain) + ": cannot tell whether its previous run has ended." + NOT_STARTED;
+        return "vmguard: " + OneLine.of(domain)
+                + ": cannot tell whether its previous run has ended: try again, and if that does not help see whether a QEMU of it runs."
+                + NOT_STARTED;
     }
 
     static String busy(String domain) {
-        return "vmguard: " + OneLine.of(domain) + ": another start of it waits for its leases." + NOT_STARTED;
+        return "vmguard: " + OneLine.of(domain) + ": another start of it waits for its leases: that one goes on."
+                + NOT_STARTED;
     }
 
     static String stopping(String domain) {
-        return "vmguard: " + OneLine.of(domain) + ": the lease agent is stopping." + NOT_STARTED;
+        return "vmguard: " + OneLine.of(domain) + ": the lease agent is stopping: try again when it runs."
+                + NOT_STARTED;
     }
 
     static String overload(String domain) {
-        return "vmguard: " + OneLine.of(domain) + ": the lease agent has too much to do." + NOT_STARTED;
+        return "vmguard: " + OneLine.of(domain) + ": the lease agent has too much to do: try again in a moment."
+                + NOT_STARTED;
     }
 
     static String internalError(String domain) {
-        return "vmguard: " + OneLine.of(domain) + ": the lease agent has made a mistake, see its log." + NOT_STARTED;
+        return "vmguard: " + OneLine.of(domain)
+                + ": the lease agent has made a mistake: try again, and report what its log says (vmguard report)."
+                + NOT_STARTED;
     }
 
     /** The same about a domain that runs without having been asked for. */

@@ -35,7 +35,8 @@ final class Starts {
     private final GuardState state;
     private final LeaseClaims claims;
     private final Endings endings;
-    private final Reconciliation reconciliation;
+    private final CarriedOver carriedOver;
+    private final UnprotectedRuns unprotected;
     private final Arming arming;
     private final Migrations migrations;
     private final List<Start> waiting = new ArrayList<>();
@@ -46,13 +47,15 @@ final class Starts {
             GuardState state,
             LeaseClaims claims,
             Endings endings,
-            Reconciliation reconciliation,
+            CarriedOver carriedOver,
+            UnprotectedRuns unprotected,
             Arming arming,
             Migrations migrations) {
         this.state = state;
         this.claims = claims;
         this.endings = endings;
-        this.reconciliation = reconciliation;
+        this.carriedOver = carriedOver;
+        this.unprotected = unprotected;
         this.arming = arming;
         this.migrations = migrations;
     }
@@ -111,7 +114,7 @@ final class Starts {
             return true;
         }
         if (state.joined) {
-            reconciliation.claimCarriedOver(); // an earlier agent's leases are nobody's to start with
+            carriedOver.claim(); // an earlier agent's leases are nobody's to start with
         }
         Run before = state.runs.get(start.uuid());
         if (before != null && !endings.endedBefore(before)) {
@@ -120,15 +123,13 @@ final class Starts {
                 return refuse(start, new StartAnswer.CannotTell(Sentences.busy(name)));
             }
             if (!late) {
-                // libvirt begins no start of a domain that runs or starts, so this is its word that the earlier run is
-                // over.
-                // (Its list would not come: it waits for this very hook.) Whether a QEMU was left is for the lookup to
-                // say.
+                // libvirt begins no start of a domain that runs or starts, so this is its word that the earlier
+                // run is over. (Its list would not come: it waits for this very hook.) Whether a QEMU was left
+                // is for the lookup to say.
                 before.inactiveSinceNanos = Math.max(before.inactiveSinceNanos, start.askedNanos());
                 if (!before.granted) {
-                    // Met while this start waits, on libvirt's list or among the leases of an earlier agent: what the
-                    // list
-                    // shows is this very start, and an earlier agent's grant is older.
+                    // Met while this start waits, on libvirt's list or among the leases of an earlier agent:
+                    // what the list shows is this very start, and an earlier agent's grant is older.
                     before.mayRunSinceNanos = Math.min(before.mayRunSinceNanos, start.askedNanos() - 1);
                 }
                 endings.hintEnd(before);
@@ -208,7 +209,7 @@ final class Starts {
         if (state.settings.observe()) {
             run.warnings.add(no.message());
             run.conflicts = List.of(Sentences.runsAllTheSame(no.message()));
-            reconciliation.reportProblems(run);
+            unprotected.report(run);
             launchable(run, answer);
             return;
         }
@@ -217,7 +218,7 @@ final class Starts {
 
     /** More is known of a start whose leases were answered before. */
     void decideAgain(Run run) {
-        if (run.phase == Phase.ACQUIRING && state.runs.get(run.uuid) == run) {
+        if (run.phase == Phase.ACQUIRING && !state.isOver(run)) {
             decide(run);
         }
     }
@@ -240,7 +241,7 @@ final class Starts {
                     run,
                     run.incoming == null ? "holds" : "holds or will be given",
                     run.labels());
-            reconciliation.judgeWish(run);
+            unprotected.judgeWish(run);
         } else {
             endings.end(run); // the hook has gone away: libvirt takes that as a no
         }

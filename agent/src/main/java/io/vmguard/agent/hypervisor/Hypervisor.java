@@ -12,7 +12,7 @@ import java.util.UUID;
  * answer is "cannot tell". Nothing here throws because the hypervisor is absent, slow or broken.
  *
  * <p>While a hook of a domain is being served, neither {@link #listActive} nor {@link #destroy} of that domain can answer
- * before the hook has exited. {@link #resolveVolume} can.
+ * before the hook has exited. {@link #resolveVolume} can, and so can {@link #active} of any other domain.
  */
 public interface Hypervisor extends AutoCloseable {
 
@@ -35,6 +35,16 @@ public interface Hypervisor extends AutoCloseable {
      * @param limit how long to wait at most, above zero
      */
     ListResult listActive(Duration limit);
+
+    /**
+     * Asks for one domain, which answers while a hook of another one holds up the list. A few at a time; a further one, or one of which
+     * an abandoned one still hangs, gets {@link ListResult.CannotTell}.
+     *
+     * @param domain the domain's UUID
+     * @param limit how long to wait at most, above zero
+     * @return a list with this domain, or with nothing if it is not active
+     */
+    ListResult active(UUID domain, Duration limit);
 
     /**
      * Stops a domain the hard way. Up to twenty of these go on in parallel, one for each calling thread; a further one

@@ -5,7 +5,7 @@ import java.time.Duration;
 import java.util.UUID;
 
 /**
- * Changes to domains that run: what takes a disk away from one without ending it. Any thread; each call comes back within its limit, as
+ * Changes to domains that run: what takes a disk away from one, or keeps it on this host, without ending it. Any thread; each call comes back within its limit, as
  * everything of {@link Hypervisor} does.
  */
 public interface LiveDevices {
@@ -40,4 +40,10 @@ public interface LiveDevices {
      * @param target the disk's target, {@code vda}
      */
     ChangeResult abortJob(UUID domain, String target, Duration limit);
+
+    /**
+     * Cancels the migration of a domain to another host. {@link ChangeResult.Done} means that the order was taken: when the domain's job is
+     * over, the domain is as it was before. {@link ChangeResult.Unneeded} if it has no job.
+     */
+    ChangeResult cancelMigration(UUID domain, Duration limit);
 }

@@ -47,17 +47,51 @@ public final class BackingChain {
     }
 
     /**
-     * Reads on below {@code image}.
+     * Where an image whose chain the XML tells keeps its data. QEMU opens that by the image's header, whatever the XML says of the chain. If
+     * the header cannot be read, it is taken at its word for all.
      *
-     * @param format as the XML says; without word of it an image is raw, as for libvirt, and its content is the guest's
+     * @param image the first of a disk
+     */
+    public Chain dataFiles(ImageSpec image) {
+        List<ImageSpec> files = new ArrayList<>();
+        Optional<String> path = LAYERED.contains(image.format()) ? localPath(image.source()) : Optional.empty();
+        if (path.isPresent() && facts.head(path.get(), ImageHeader.LENGTH) instanceof Bytes head) {
+            Optional<String> unknown = dataFiles(path.get(), ImageHeader.parse(head.bytes()), files);
+            if (unknown.isPresent()) {
+                return broken(List.of(), files, unknown.get());
+            }
+        }
+        return new Chain(List.of(), files, Optional.empty(), false);
+    }
+
+    /** @return what is wrong with one of them, if something is */
+    private static Optional<String> dataFiles(String path, ImageHeader header, List<ImageSpec> into) {
+        for (String name : header.dataFiles()) {
+            Optional<DiskSource> data = ImageName.parse(name, directory(path));
+            if (data.isEmpty()) {
+                return Optional.of(path + ": its data is in what has a name of an unknown kind: " + name);
+            }
+            into.add(new ImageSpec(data.get(), "raw"));
+        }
+        return Optional.empty();
+    }
+
+    private static String directory(String path) {
+        return path.substring(0, path.lastIndexOf('/'));
+    }
+
+    /**
+     * Reads on below {@code image}, whose format is as the XML says. Without word of it the first image of a disk is raw, as for libvirt,
+     * and its content is the guest's; one that is below others is looked into.
+     *
      * @param depth how many images are above it
      */
-    public Chain below(ImageSpec image, String format, int depth) {
+    public Chain below(ImageSpec image, int depth) {
         List<ImageSpec> backing = new ArrayList<>();
         List<ImageSpec> dataFiles = new ArrayList<>();
         Set<DiskSource> seen = new HashSet<>();
         ImageSpec here = image;
-        String kind = format;
+        String kind = depth > 0 && image.format().isEmpty() ? probed(image.source()) : image.format();
         while (LAYERED.contains(kind)) {
             if (!seen.add(here.source())) {
                 return broken(backing, dataFiles, "its backing images lead in a circle");
@@ -83,21 +117,14 @@ public final class BackingChain {
             if (!header.problem().isEmpty()) {
                 return broken(backing, dataFiles, path.get() + ": " + header.problem());
             }
-            String directory = path.get().substring(0, path.get().lastIndexOf('/'));
-            for (String name : header.dataFiles()) {
-                Optional<DiskSource> data = ImageName.parse(name, directory);
-                if (data.isEmpty()) {
-                    return broken(
-                            backing,
-                            dataFiles,
-                            path.get() + ": its data is in what has a name of an unknown kind: " + name);
-                }
-                (here == image && depth == 0 ? dataFiles : backing).add(new ImageSpec(data.get(), "raw"));
+            Optional<String> unknown = dataFiles(path.get(), header, here == image && depth == 0 ? dataFiles : backing);
+            if (unknown.isPresent()) {
+                return broken(backing, dataFiles, unknown.get());
             }
             if (header.backing().isEmpty()) {
                 break;
             }
-            Optional<DiskSource> next = ImageName.parse(header.backing().get(), directory);
+            Optional<DiskSource> next = ImageName.parse(header.backing().get(), directory(path.get()));
             if (next.isEmpty()) {
                 return broken(
                         backing,

@@ -30,11 +30,11 @@ final class BlockDevices {
     private static final Pattern KPARTX = Pattern.compile("part([0-9]+)-(.+)");
 
     private final StorageFacts facts;
-    private final CephClusters clusters;
+    private final StorageClusters clusters;
     private final Function<String, Finding> files;
 
     /** @param files what a file is, for devices that show one */
-    BlockDevices(StorageFacts facts, CephClusters clusters, Function<String, Finding> files) {
+    BlockDevices(StorageFacts facts, StorageClusters clusters, Function<String, Finding> files) {
         this.facts = facts;
         this.clusters = clusters;
         this.files = files;
@@ -186,7 +186,8 @@ final class BlockDevices {
                 .map(ns -> ns + "/")
                 .orElse("");
         // An old kernel does not say of which cluster it is: then it may be of any.
-        List<String> prefixes = clusters.prefixes(line(sys + "cluster_fsid").orElse("not told"), List.of());
+        List<String> prefixes =
+                clusters.ceph().prefixes(line(sys + "cluster_fsid").orElse("not told"), List.of());
         Identity.Known known = (Identity.Known) NetworkIdentity.rbd(prefixes, pool.get() + "/" + space + image.get());
         return new Keys(known.keys(), known.note());
     }

@@ -34,15 +34,15 @@ final class FileSystems {
     private static final Pattern CEPH_MOUNT_POINT =
             Pattern.compile("^[ \\t]*client[ _]mountpoint[ \\t]*=[ \\t]*(/\\S*)", Pattern.MULTILINE);
     private static final Pattern NFS_SOURCE = Pattern.compile("(\\[[^\\]]+\\]|[^:/]+):(.*)", Pattern.DOTALL);
-    private static final Pattern GLUSTER_SOURCE = Pattern.compile("(?:\\[[^\\]]+\\]|[^:/]+):/?(.+)", Pattern.DOTALL);
+    private static final Pattern GLUSTER_SOURCE = Pattern.compile("(\\[[^\\]]+\\]|[^:/]+):/?(.+)", Pattern.DOTALL);
     private static final Pattern CIFS_SOURCE = Pattern.compile("//([^/]+)/(.+)", Pattern.DOTALL);
 
     private final StorageFacts facts;
     private final BlockDevices devices;
     private final MountTable mounts;
-    private final CephClusters clusters;
+    private final StorageClusters clusters;
 
-    FileSystems(StorageFacts facts, BlockDevices devices, MountTable mounts, CephClusters clusters) {
+    FileSystems(StorageFacts facts, BlockDevices devices, MountTable mounts, StorageClusters clusters) {
         this.facts = facts;
         this.devices = devices;
         this.mounts = mounts;
@@ -139,26 +139,19 @@ final class FileSystems {
         Matcher byFsid = CEPH_BY_FSID.matcher(mount.source());
         Matcher byMonitors = CEPH_BY_MONITORS.matcher(mount.source());
         if (byFsid.matches()) {
-            return ceph(clusters.prefixes(byFsid.group(1), List.of()), byFsid.group(2) + "/" + inside);
+            return ceph(clusters.ceph().prefixes(byFsid.group(1), List.of()), byFsid.group(2) + "/" + inside);
         }
         if (byMonitors.matches()) {
             List<String> monitors = List.of(byMonitors.group(1).split(","));
-            return ceph(clusters.prefixes("", monitors), byMonitors.group(2) + "/" + inside);
+            return ceph(clusters.ceph().prefixes("", monitors), byMonitors.group(2) + "/" + inside);
         }
         return new Unidentified("its CephFS mount does not say which directory it is of");
     }
 
     /** The file system's own name is left out: older mounts do not tell it. */
     private static Keys ceph(List<String> prefixes, String path) {
-        List<LeaseKey> keys = prefixes.stream()
-                .map(prefix -> LeaseKey.of("cephfs", "cephfs:" + prefix + NetworkIdentity.cleanPath(path)))
-                .toList();
-        return new Keys(
-                        List.of(keys.get(0)),
-                        keys.size() == 1
-                                ? Optional.empty()
-                                : Optional.of("its Ceph cluster is not told by ceph_clusters"))
-                .and(keys.stream().skip(1).map(key -> key.as(Role.ALIAS)).toList());
+        return Keys.inAny(
+                "cephfs", prefixes, NetworkIdentity.cleanPath(path), "its Ceph cluster is not told by ceph_clusters");
     }
 
     /** Only its process knows which directory it shows; what it was told to mount on need not be where this path goes through. */
@@ -173,7 +166,7 @@ final class FileSystems {
             List<String> words =
                     List.of(facts.text("/proc/" + pid + "/cmdline").orElse("").split("\0"));
             if (words.get(0).endsWith("ceph-fuse") && words.stream().anyMatch(word -> isOneOf(points, word))) {
-                found.add(ceph(clusters.prefixes("", cephFuseWords(words)), cephFuseRoot(words) + "/" + inside));
+                found.add(ceph(clusters.ceph().prefixes("", cephFuseWords(words)), cephFuseRoot(words) + "/" + inside));
             }
         }
         // One may be a left-over of an earlier mount at the same place.
@@ -223,10 +216,13 @@ final class FileSystems {
     }
 
     /** The same words as for a disk that QEMU reaches by GlusterFS itself. */
-    private static Finding gluster(Mount mount, String inside) {
+    private Finding gluster(Mount mount, String inside) {
         Matcher source = GLUSTER_SOURCE.matcher(mount.source());
         return source.matches()
-                ? named("gluster", NetworkIdentity.cleanPath(source.group(1) + "/" + inside))
+                ? NetworkIdentity.gluster(
+                        clusters.gluster(),
+                        List.of(source.group(1)),
+                        NetworkIdentity.cleanPath(source.group(2) + "/" + inside))
                 : new Unidentified("its GlusterFS mount does not say of which volume it is");
     }
 

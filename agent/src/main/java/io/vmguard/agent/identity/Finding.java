@@ -18,6 +18,23 @@ sealed interface Finding {
             return new Keys(List.of(key), Optional.empty());
         }
 
+        /**
+         * Of what may be in any of several clusters: it has a name in each of them.
+         *
+         * @param prefixes of the clusters, at least one
+         * @param doubt what to say if there are several
+         */
+        static Keys inAny(String kind, List<String> prefixes, String name, String doubt) {
+            List<LeaseKey> keys = prefixes.stream()
+                    .map(prefix -> LeaseKey.of(kind, kind + ":" + prefix + name))
+                    .toList();
+            return new Keys(keys.subList(0, 1), keys.size() == 1 ? Optional.empty() : Optional.of(doubt))
+                    .and(keys.stream()
+                            .skip(1)
+                            .map(key -> key.as(LeaseKey.Role.ALIAS))
+                            .toList());
+        }
+
         /** With more leases, each of which is there once. */
         Keys and(List<LeaseKey> more) {
             List<LeaseKey> all = new ArrayList<>(keys);

@@ -6,10 +6,10 @@ package io.vmguard.agent.identity;
  *
  * @param compat the lease that libvirt's sanlock plug-in takes is held as well
  * @param refuseUnidentified storage that cannot be identified is refused; otherwise its path is its name
- * @param clusters the Ceph clusters
+ * @param clusters the clusters of storage that are told apart
  */
-public record IdentityRules(boolean compat, boolean refuseUnidentified, CephClusters clusters) {
+public record IdentityRules(boolean compat, boolean refuseUnidentified, StorageClusters clusters) {
 
     /** Without any word from operators. */
-    public static final IdentityRules DEFAULT = new IdentityRules(true, false, CephClusters.NONE);
+    public static final IdentityRules DEFAULT = new IdentityRules(true, false, StorageClusters.NONE);
 }

@@ -36,6 +36,9 @@ public final class ImageName {
     /** Format and filter layers of QEMU: what they are of is inside. */
     private static final List<String> LAYERS = List.of("file", "image", "backing-file");
 
+    /** What is below an image, or where its data is, told beside its header, which may say something else. */
+    private static final Pattern OVERRIDE = Pattern.compile("(?:^|\\.)(?:backing|data-file)\\.");
+
     private static final int MAX_LAYERS = 16;
 
     private ImageName() {}
@@ -172,6 +175,9 @@ public final class ImageName {
         String fileName = all.getOrDefault(at + "filename", "");
         String path = all.getOrDefault(at + "path", "");
         List<NetworkHost> hosts = hosts(at, all);
+        if (all.keySet().stream().anyMatch(key -> OVERRIDE.matcher(key).find())) {
+            return Optional.empty();
+        }
         return switch (driver) {
             case "rbd" -> {
                 if (!fileName.isEmpty()) {

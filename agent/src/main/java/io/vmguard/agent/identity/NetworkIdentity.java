@@ -30,15 +30,15 @@ final class NetworkIdentity {
 
     private NetworkIdentity() {}
 
-    /** @param clusters of Ceph that are told apart */
-    static Identity of(DiskSource.Network source, CephClusters clusters) {
+    /** @param clusters that are told apart */
+    static Identity of(DiskSource.Network source, StorageClusters clusters) {
         String protocol = source.protocol().toLowerCase(Locale.ROOT);
         return switch (protocol) {
             case "" -> new Refused("the network source names no protocol");
             case "http", "https", "ftp", "ftps", "tftp" -> new Unneeded(protocol + " is a read-only protocol");
-            case "rbd" -> rbd(source, clusters);
+            case "rbd" -> rbd(source, clusters.ceph());
             case "iscsi" -> named(protocol, iscsi(source.name()));
-            case "gluster" -> named(protocol, cleanPath(source.name()));
+            case "gluster" -> gluster(source, clusters.gluster());
             case "vxhs" -> named(protocol, source.name().toLowerCase(Locale.ROOT));
             case "nbd" -> nbd(source);
             case "ssh" -> ssh(source);
@@ -58,11 +58,11 @@ final class NetworkIdentity {
     }
 
     /**
-     * As {@link #of(DiskSource.Network, CephClusters)} on a host: a server that is this very host has other names for others.
+     * As {@link #of(DiskSource.Network, StorageClusters)} on a host: a server that is this very host has other names for others.
      *
      * @param facts of the host
      */
-    static Identity of(DiskSource.Network source, CephClusters clusters, StorageFacts facts) {
+    static Identity of(DiskSource.Network source, StorageClusters clusters, StorageFacts facts) {
         Identity identity = of(source, clusters);
         boolean here = source.hosts().stream().anyMatch(NetworkIdentity::isThisHost);
         if (!(identity instanceof Known known)
@@ -84,7 +84,7 @@ final class NetworkIdentity {
                             .toList())
                     : keys;
         }
-        return new Known(keys.keys(), keys.note(), Optional.empty());
+        return known(keys);
     }
 
     private static boolean isThisHost(NetworkHost host) {
@@ -95,7 +95,7 @@ final class NetworkIdentity {
         return source.name().isEmpty() ? ServerName.withoutPort(source.hosts()) : source.name();
     }
 
-    private static Identity rbd(DiskSource.Network source, CephClusters clusters) {
+    private static Identity rbd(DiskSource.Network source, Clusters clusters) {
         RbdImage image = RbdImage.parse(source.name());
         if (image.path().isEmpty()) {
             return new Refused("the rbd source does not name POOL/IMAGE");
@@ -115,15 +115,29 @@ final class NetworkIdentity {
 
     /** An image that may be in any of several clusters is protected by the names that it has in each of them. */
     static Identity rbd(List<String> clusterPrefixes, String path) {
-        List<LeaseKey> keys = new ArrayList<>();
-        for (String prefix : clusterPrefixes) {
-            LeaseKey key = LeaseKey.of("rbd", "rbd:" + prefix + path);
-            keys.add(keys.isEmpty() ? key : key.as(LeaseKey.Role.ALIAS));
-        }
-        return new Known(
-                keys,
-                keys.size() == 1 ? Optional.empty() : Optional.of("its Ceph cluster is not told by ceph_clusters"),
-                Optional.empty());
+        return known(Finding.Keys.inAny("rbd", clusterPrefixes, path, "its Ceph cluster is not told by ceph_clusters"));
+    }
+
+    private static Known known(Finding.Keys keys) {
+        return new Known(keys.keys(), keys.note(), Optional.empty());
+    }
+
+    private static Identity gluster(DiskSource.Network source, Clusters clusters) {
+        String path = cleanPath(source.name());
+        List<String> servers = source.hosts().stream()
+                .map(NetworkHost::name)
+                .filter(name -> !name.isEmpty())
+                .toList();
+        return path.isEmpty() ? named("gluster", path) : known(gluster(clusters, servers, path));
+    }
+
+    /** What QEMU reaches by GlusterFS itself, and what is mounted. */
+    static Finding.Keys gluster(Clusters clusters, List<String> servers, String path) {
+        return Finding.Keys.inAny(
+                "gluster",
+                clusters.prefixes("", servers),
+                path,
+                "its GlusterFS servers are not told by gluster_clusters");
     }
 
     /** IQN/LUN: the IQN does not depend on case (RFC 3722), the LUN is a number and 0 if missing. */

@@ -135,14 +135,18 @@ final class Completion {
         line("    _describe domain domains");
         line("}");
         line("_vmguard() {");
-        line("    local path_=vmguard i=2");
+        line("    local path_=vmguard i=2 at=1");
         line("    local -a commands");
         line("    while ((i < CURRENT)); do");
         line("        case \"$path_ ${words[i]}\" in");
-        line("            " + subcommands("'", "' | '", "'") + ") path_=\"$path_ ${words[i]}\" ;;");
+        line("            " + subcommands("'", "' | '", "'") + ") path_=\"$path_ ${words[i]}\" at=$i ;;");
         line("        esac");
         line("        ((i++))");
         line("    done");
+        line(
+                "    # _arguments takes the first word for the command; one before it that it does not know would end what it offers.");
+        line("    words=(\"${(@)words[at,-1]}\")");
+        line("    ((CURRENT -= at - 1))");
         line("    case $path_ in");
         for (Command command : commands) {
             line("        '" + command.path() + "')");

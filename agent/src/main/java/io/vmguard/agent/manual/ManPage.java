@@ -32,6 +32,9 @@ final class ManPage {
             What must survive a reboot, and
             .IR audit.log ,
             what operators have done to leases.
+            .TP
+            .I /usr/share/doc/vmguard/operations.md
+            What each message means and what to do, for the whole of a host's life.
             """;
 
     private final CommandLine command;

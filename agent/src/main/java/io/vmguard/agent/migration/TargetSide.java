@@ -11,7 +11,7 @@ public final class TargetSide {
     public enum Qemu {
         /** Granted, but none is seen yet. */
         NONE,
-        /** It is there and receives memory; its guest does not run. */
+        /** It is there and receives memory, or will not any more; its guest does not run. */
         INCOMING,
         /** The guest runs, or the migration is over here so that anybody may let it run. */
         RUNNING,

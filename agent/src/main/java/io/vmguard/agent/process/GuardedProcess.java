@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.process;
 
-import java.time.Duration;
-
 /**
  * One process, held so that neither its end nor a reuse of its pid can make it another. Any thread may call any method.
  *
- * <p><em>Gone</em> means that its last thread has ended: no write can be issued any more. A process that was killed while
- * a thread waits for unresponsive storage is not gone until that thread is.
+ * <p><em>Gone</em> means that its last thread has ended: no write can be issued any more. A process that was killed while a thread
+ * waits for unresponsive storage is not gone until that thread is.
  */
 public interface GuardedProcess extends AutoCloseable {
 
@@ -30,15 +28,6 @@ public interface GuardedProcess extends AutoCloseable {
 
     /** Whether the process is proved gone. False as long as that is not known; never true by mistake. Does not block. */
     boolean isGone();
-
-    /**
-     * Waits for the process to be gone.
-     *
-     * @param limit how long at most
-     * @return whether it is gone
-     * @throws InterruptedException if the thread was interrupted
-     */
-    boolean awaitGone(Duration limit) throws InterruptedException;
 
     /**
      * Calls a listener once, when the process is gone: on the thread that watches all processes, or at once on the calling

@@ -5,13 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.vmguard.agent.testing.SilentListener;
 import io.vmguard.lease.AcquireResult;
-import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
-import io.vmguard.lease.LeaseUse;
-import io.vmguard.lease.LockspaceListener;
-import io.vmguard.lease.Owner;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.LinuxClock;
 import io.vmguard.lease.engine.EngineSettings;
@@ -25,7 +22,6 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -75,7 +71,7 @@ class LeaseDeviceTest {
                         dir.resolve("state")),
                 dir.resolve("device"),
                 new Random(),
-                new Silent());
+                new SilentListener());
         engine.join();
         Await.until("membership", Duration.ofSeconds(30), engine::member);
         return engine;
@@ -116,7 +112,7 @@ class LeaseDeviceTest {
             assertThat(out.toString()).contains(dir.resolve("device") + ":" + 2 * MIB);
             assertThat(run("hosts")).isZero();
             assertThat(run("lease", "gc")).isEqualTo(2);
-            assertThat(err.toString()).contains("a lease keeps its area there for good");
+            assertThat(err.toString()).contains("is a file with areas: a lease keeps its area there for good");
         }
     }
 
@@ -140,7 +136,8 @@ class LeaseDeviceTest {
     @Test
     void aFileThatIsNoLockspaceIsSaidToBeAFile() throws IOException {
         Files.writeString(dir.resolve("device"), "lease_dir: here\n");
-        for (String[] command : new String[][] {{"lease", "list"}, {"hosts"}, {"lease", "show", LEASE.value()}}) {
+        for (String[] command :
+                new String[][] {{"lease", "list"}, {"hosts"}, {"lease", "gc"}, {"lease", "show", LEASE.value()}}) {
             assertThat(run(command)).as(String.join(" ", command)).isEqualTo(2);
             assertThat(err.toString())
                     .as(String.join(" ", command))
@@ -155,25 +152,5 @@ class LeaseDeviceTest {
         Files.createDirectory(dir.resolve("device"));
         assertThat(run("lease", "init", "--areas", "3")).isEqualTo(1);
         assertThat(err.toString()).contains("areas are made in it as they are needed");
-    }
-
-    private static final class Silent implements LockspaceListener {
-        @Override
-        public void joined(Owner owner, boolean resumed) {}
-
-        @Override
-        public void joinFailed(LeaseFault fault, String why) {}
-
-        @Override
-        public void renewalLate(String why) {}
-
-        @Override
-        public void renewalRecovered() {}
-
-        @Override
-        public void lost(LeaseFault fault, String why) {}
-
-        @Override
-        public void previousLifeLost(Map<LeaseName, LeaseUse> users) {}
     }
 }

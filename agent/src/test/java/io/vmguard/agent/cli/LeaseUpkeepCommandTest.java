@@ -5,10 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.vmguard.agent.fence.FenceTimes;
-import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
-import io.vmguard.agent.guard.GuardSettings;
 import io.vmguard.agent.hook.HookCalls;
 import io.vmguard.agent.hook.HookHandler;
 import io.vmguard.agent.hook.HookServer;
@@ -16,16 +13,13 @@ import io.vmguard.agent.hook.UpkeepHandler;
 import io.vmguard.agent.status.StatusReport;
 import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.FakeHypervisor;
-import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
-import io.vmguard.agent.testing.FakeProcesses;
-import io.vmguard.agent.testing.FakeTransfer;
 import io.vmguard.agent.testing.FakeUpkeep;
+import io.vmguard.agent.testing.GuardOfFakes;
 import io.vmguard.agent.testing.SampleReport;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.agent.upkeep.AuditLog;
 import io.vmguard.agent.upkeep.Upkeep;
-import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.HostStatus;
 import io.vmguard.lease.HostView;
 import io.vmguard.lease.LeaseFault;
@@ -33,7 +27,6 @@ import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.RemoveResult;
-import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.ondisk.LeaseLayout;
 import io.vmguard.lease.testing.BuiltDirectory;
 import io.vmguard.lease.testing.UnderTarget;
@@ -114,26 +107,7 @@ class LeaseUpkeepCommandTest {
     }
 
     private void agent() throws IOException {
-        DomainGuard guard = new DomainGuard(
-                new GuardSettings(
-                        false,
-                        GuardSettings.OnUnprotected.REPORT,
-                        Long.MIN_VALUE,
-                        false,
-                        true,
-                        false,
-                        LIMIT,
-                        new FenceTimes(Timeouts.ofSeconds(10), Duration.ofSeconds(5)),
-                        "node-a"),
-                lockspace,
-                new FakeTransfer(new Owner(1, 1)),
-                hypervisor,
-                new FakeProcesses(),
-                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, new FakeImages(), slowCalls),
-                Watchdog.none(),
-                clock,
-                slowCalls,
-                slowCalls);
+        DomainGuard guard = GuardOfFakes.of(false, LIMIT, lockspace, hypervisor, clock, slowCalls);
         Upkeep upkeep = new Upkeep(
                 lockspace,
                 files,

@@ -20,9 +20,16 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.Supplier;
+import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -344,6 +351,69 @@ class SetupCommandsTest {
         assertThat(err.toString()).contains("is there already");
         assertThat(run("", "report", "--output", dir + "/no/such/r.zip")).isEqualTo(1);
         assertThat(err.toString()).contains("cannot be written");
+    }
+
+    /** What a lease directory that hangs does to whoever reads it. */
+    @CommandLine.Command(name = "hosts")
+    static final class Hangs implements Callable<Integer> {
+        @CommandLine.Option(
+                names = {"--json", "--config"},
+                arity = "0..1")
+        private List<String> any = List.of();
+
+        @Override
+        public Integer call() throws InterruptedException {
+            new CountDownLatch(1).await();
+            return 0;
+        }
+    }
+
+    @Test
+    void aReportIsWholeAlsoWhileTheLeaseDirectoryHangs() throws IOException {
+        agentRuns(leases);
+        Supplier<CommandLine> self =
+                () -> new CommandLine(CommandLine.Model.CommandSpec.create().name("vmguard"))
+                        .addSubcommand(new StatusCommand())
+                        .addSubcommand(new Hangs());
+        CommandLine line = new CommandLine(new ReportCommand(
+                TestTools.tools(), (limit, command) -> command(command), self, Duration.ofMillis(500)));
+        Path file = dir.resolve("r.zip");
+        assertThat(line.setOut(new PrintWriter(out, true))
+                        .setErr(new PrintWriter(err, true))
+                        .execute("--config", config.toString(), "--lease", "x", "--output", file.toString()))
+                .as(err.toString())
+                .isZero();
+        assertThat(parts(file))
+                .hasEntrySatisfying(
+                        "hosts.json", text -> assertThat(text).contains("could not be had: no answer within"))
+                .hasEntrySatisfying(
+                        "leases.txt", text -> assertThat(text).contains("left out: the lease directory has not"))
+                .hasEntrySatisfying("lease-x.txt", text -> assertThat(text).contains("left out"))
+                .hasEntrySatisfying("status.json", text -> assertThat(text).contains("\"node\":\"node-a\""))
+                .containsKeys("journal.txt", "processes.txt");
+    }
+
+    @Test
+    void aReportHasEverySectorOfWhatIsDamaged() throws IOException {
+        Files.writeString(config, "lease_dir: " + leases + "\n", java.nio.file.StandardOpenOption.APPEND);
+        Files.write(leases.resolve("torn"), new byte[1 << 20]);
+        Path file = dir.resolve("r.zip");
+        assertThat(run("", "report", "--output", file.toString()))
+                .as(err.toString())
+                .isZero();
+        assertThat(parts(file)).containsKey("lease-torn.txt");
+    }
+
+    private static Map<String, String> parts(Path file) throws IOException {
+        Map<String, String> parts = new TreeMap<>();
+        try (ZipFile zip = new ZipFile(file.toFile())) {
+            for (ZipEntry entry : zip.stream().toList()) {
+                parts.put(
+                        entry.getName().replace("vmguard-report/", ""),
+                        new String(zip.getInputStream(entry).readAllBytes(), StandardCharsets.UTF_8));
+            }
+        }
+        return parts;
     }
 
     @ParameterizedTest

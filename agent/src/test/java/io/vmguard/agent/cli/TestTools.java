@@ -59,7 +59,7 @@ final class TestTools {
                 TestTools::inspector,
                 where -> new LockspaceMaker(
                         inspector(where),
-                        new LeaseLocation(where, new LinuxClock(), new Random(1), Duration.ofMillis(300))),
+                        new LeaseLocation(where, new LinuxClock(), new Random(1), Duration.ofSeconds(3))),
                 clock,
                 pause,
                 "alice");

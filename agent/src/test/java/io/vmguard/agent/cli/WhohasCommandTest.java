@@ -76,6 +76,8 @@ class WhohasCommandTest {
     void whatCannotBeToldIsOne() throws IOException {
         assertThat(run("whohas", "rbd:nothing")).isEqualTo(1);
         assertThat(out.toString()).contains("cannot be told: the rbd source does not name POOL/IMAGE");
+        assertThat(run("whohas", "fat:rw:/srv")).isEqualTo(1);
+        assertThat(out.toString()).contains("cannot be told: it is no path, and no name of a kind that is known");
     }
 
     @Test

@@ -9,7 +9,8 @@ import io.vmguard.agent.config.AgentConfig.Mode;
 import io.vmguard.agent.config.AgentConfig.OnUnidentified;
 import io.vmguard.agent.config.AgentConfig.OnUnprotected;
 import io.vmguard.agent.config.AgentConfig.StorageRules;
-import io.vmguard.agent.identity.CephClusters;
+import io.vmguard.agent.identity.Clusters;
+import io.vmguard.agent.identity.StorageClusters;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -56,7 +57,7 @@ class ConfigLoaderTest {
                         Path.of("/run/vmguard"),
                         Duration.ofSeconds(30),
                         Duration.ofSeconds(5),
-                        new StorageRules(Compat.AUTO, true, OnUnidentified.PATH, CephClusters.NONE)));
+                        new StorageRules(Compat.AUTO, true, OnUnidentified.PATH, StorageClusters.NONE)));
     }
 
     @ParameterizedTest
@@ -91,6 +92,7 @@ class ConfigLoaderTest {
                 domain_lease: false
                 on_unidentified: refuse
                 ceph_clusters: "a7f64266-0894-4f1e-a635-d0aeaca0e993=mon1,mon2"
+                gluster_clusters: "east=gl1 west=gl2"
                 """))
                 .isEqualTo(new AgentConfig(
                         Path.of("/mnt/leases"),
@@ -113,7 +115,11 @@ class ConfigLoaderTest {
                         Duration.ofMinutes(1),
                         Duration.ofMillis(39332),
                         new StorageRules(
-                                Compat.LIBVIRT_SANLOCK, false, OnUnidentified.REFUSE, CephClusters.parse(CLUSTERS))));
+                                Compat.LIBVIRT_SANLOCK,
+                                false,
+                                OnUnidentified.REFUSE,
+                                new StorageClusters(
+                                        Clusters.ofCeph(CLUSTERS), Clusters.ofGluster("east=gl1 west=gl2")))));
     }
 
     @Test

@@ -2,12 +2,12 @@
 package io.vmguard.agent.derive;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assertions.assertTimeout;
 
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.DomainXmlException;
-import io.vmguard.agent.identity.CephClusters;
 import io.vmguard.agent.identity.IdentityRules;
+import io.vmguard.agent.identity.StorageClusters;
+import io.vmguard.agent.testing.ProcessorTime;
 import io.vmguard.agent.testing.RecordedHost;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -159,16 +159,17 @@ class CorpusTest {
     }
 
     @Test
-    void aThousandDomainsAreJudgedInTwoSeconds() throws Exception {
+    void aThousandDomainsAreJudgedInTwoSeconds() throws Throwable {
         List<Case> cases = cases(null).subList(0, 1000);
         for (Case one : cases) {
             judged(one.xml());
         }
-        assertTimeout(Duration.ofSeconds(2), () -> {
+        Duration taken = ProcessorTime.of(() -> {
             for (Case one : cases) {
                 judged(one.xml());
             }
         });
+        assertThat(taken).isLessThan(Duration.ofSeconds(2));
     }
 
     private static List<Case> cases(Random random) {
@@ -248,7 +249,7 @@ class CorpusTest {
                     ? new VolumeResolver.LocalPath("/vms/" + volume)
                     : new VolumeResolver.Remote(
                             new io.vmguard.agent.domain.DiskSource.Network("iscsi", "iqn.x:y/1", List.of(), null)),
-            new DeriverSettings(new IdentityRules(false, false, CephClusters.NONE), false, "ours", "/leases"),
+            new DeriverSettings(new IdentityRules(false, false, StorageClusters.NONE), false, "ours", "/leases"),
             () -> HOST);
 
     private static String judged(String xml) throws DomainXmlException {

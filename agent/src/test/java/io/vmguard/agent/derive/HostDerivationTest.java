@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.derive;
 
+import static io.vmguard.agent.derive.Derivations.UUID;
+import static io.vmguard.agent.derive.Derivations.qcow2;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vmguard.agent.domain.DiskSource;
@@ -8,13 +10,12 @@ import io.vmguard.agent.domain.DiskSpec;
 import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.DomainXml;
 import io.vmguard.agent.domain.DomainXmlException;
-import io.vmguard.agent.identity.CephClusters;
 import io.vmguard.agent.identity.IdentityRules;
+import io.vmguard.agent.identity.StorageClusters;
 import io.vmguard.agent.testing.Images;
 import io.vmguard.agent.testing.RecordedHost;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.SynchronousQueue;
@@ -27,9 +28,8 @@ class HostDerivationTest {
     private static final String WAY_OUT =
             "Name them in the domain's XML (<backingStore>), or write <backingStore/> if there are none";
 
-    private static final String UUID = "6f1c1c1e-0f0e-4a54-9c55-0d6a4f0f9a01";
     private static final String XFS = "fs:8d0a7c1e-5b5e-4f3f-9a52-0a1b2c3d4e5f";
-    private static final IdentityRules PLAIN = new IdentityRules(false, false, CephClusters.NONE);
+    private static final IdentityRules PLAIN = new IdentityRules(false, false, StorageClusters.NONE);
 
     private final RecordedHost host = RecordedHost.of("node-a");
 
@@ -38,7 +38,7 @@ class HostDerivationTest {
         host.image("/vms/top.qcow2", Images.qcow2("templates/base.qcow2", "qcow2"));
         host.image("/var/lib/libvirt/images/top.qcow2", Images.qcow2("templates/base.qcow2", "qcow2"));
         host.image("/vms/templates/base.qcow2", Images.qcow2("", ""));
-        assertThat(lines(disks(qcow2("/vms/top.qcow2", "vda", ""))))
+        assertThat(Derivations.lines(disks(qcow2("/vms/top.qcow2", "vda", ""))))
                 .containsExactly(
                         "vda disk exclusive " + XFS + "/top.qcow2",
                         "vda backing shared " + XFS + "/templates/base.qcow2");
@@ -49,7 +49,7 @@ class HostDerivationTest {
         String chain = "<backingStore type='file'><format type='qcow2'/><source file='/vms/a'/>"
                 + "<backingStore type='network'><format type='raw'/><source protocol='rbd' name='rbd/base'><host name='m'/></source>"
                 + "<backingStore/></backingStore></backingStore>";
-        assertThat(lines(disks(qcow2("/vms/top", "vda", chain))))
+        assertThat(Derivations.lines(disks(qcow2("/vms/top", "vda", chain))))
                 .containsExactly(
                         "vda disk exclusive " + XFS + "/top",
                         "vda alias exclusive file:/vms/top",
@@ -64,7 +64,7 @@ class HostDerivationTest {
         host.image("/vms/b", Images.qcow2("base", "raw"));
         host.and(
                 "== file /var/lib/libvirt/images/base\n== file /var/lib/libvirt/images/a\n== file /var/lib/libvirt/images/b");
-        assertThat(lines(disks(qcow2("/vms/a", "vda", "") + qcow2("/vms/b", "vdb", ""))))
+        assertThat(Derivations.lines(disks(qcow2("/vms/a", "vda", "") + qcow2("/vms/b", "vdb", ""))))
                 .containsExactly(
                         "vda disk exclusive " + XFS + "/a",
                         "vda backing shared " + XFS + "/base",
@@ -88,7 +88,7 @@ class HostDerivationTest {
         String chain = "<mirror type='file' job='active-commit'><format type='raw'/><source file='/vms/base'/></mirror>"
                 + "<backingStore type='file'><format type='raw'/><source file='/vms/base'/><backingStore/></backingStore>";
         host.and("== file /var/lib/libvirt/images/base\n== file /var/lib/libvirt/images/a");
-        assertThat(lines(disks(qcow2("/vms/a", "vda", chain))))
+        assertThat(Derivations.lines(disks(qcow2("/vms/a", "vda", chain))))
                 .containsExactly("vda disk exclusive " + XFS + "/a", "vda written exclusive " + XFS + "/base");
     }
 
@@ -115,7 +115,7 @@ class HostDerivationTest {
         host.and("== denied /vms/b\n== file /var/lib/libvirt/images/b\n== file /var/lib/libvirt/images/base");
         Derivation nothingBelow = disks(qcow2("/vms/b", "vdb", "<backingStore/>") + layeredRbd("<backingStore/>"));
         assertThat(nothingBelow.refusals()).isEmpty();
-        assertThat(lines(nothingBelow))
+        assertThat(Derivations.lines(nothingBelow))
                 .containsExactly("vdb disk exclusive " + XFS + "/b", "vdc disk exclusive rbd:pool/image");
         Derivation named = disks(qcow2(
                 "/vms/b",
@@ -123,7 +123,7 @@ class HostDerivationTest {
                 "<backingStore type='file'><format type='raw'/>"
                         + "<source file='/vms/base'/><backingStore/></backingStore>"));
         assertThat(named.refusals()).isEmpty();
-        assertThat(lines(named))
+        assertThat(Derivations.lines(named))
                 .containsExactly("vdb disk exclusive " + XFS + "/b", "vdb backing shared " + XFS + "/base");
     }
 
@@ -144,12 +144,12 @@ class HostDerivationTest {
 
     @Test
     void compatIsHeldForDisksAndNotForFirmware() throws Exception {
-        DeriverSettings settings = settings(IdentityRules.DEFAULT, true);
+        DeriverSettings settings = Derivations.settings(IdentityRules.DEFAULT, true);
         Derivation derivation = derive(
                 settings,
                 "<os><nvram>/vms/vm1.qcow2</nvram></os>",
                 "<disk><source file='/vms/templates/base.qcow2'/><target dev='vda'/></disk>");
-        assertThat(lines(derivation))
+        assertThat(Derivations.lines(derivation))
                 .containsExactly(
                         "vda disk exclusive " + XFS + "/templates/base.qcow2",
                         "vda compat exclusive file:/vms/templates/base.qcow2",
@@ -160,8 +160,8 @@ class HostDerivationTest {
 
     @Test
     void everythingBesideDisksIsLeasedOrExplained() throws Exception {
-        assertThat(lines(derive(
-                        settings(PLAIN, true),
+        assertThat(Derivations.lines(derive(
+                        Derivations.settings(PLAIN, true),
                         "<os><loader readonly='no' type='pflash'>/vms/vm1.qcow2</loader>"
                                 + "<varstore template='/usr/share/vars.json' path='/vms/vars'/>"
                                 + "<nvram type='network'><source protocol='iscsi' name='iqn.x:y/4'><host name='h'/></source></nvram></os>",
@@ -217,7 +217,7 @@ class HostDerivationTest {
     void optionsForQemuAreNamed() throws Exception {
         String xml = "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>a</name>"
                 + "<qemu:commandline><qemu:arg value='-drive'/></qemu:commandline></domain>";
-        assertThat(deriver(settings(PLAIN, false))
+        assertThat(deriver(Derivations.settings(PLAIN, false))
                         .derive(DomainXml.parse(xml.getBytes(StandardCharsets.UTF_8)))
                         .unprotected())
                 .extracting(Unprotected::target)
@@ -229,7 +229,7 @@ class HostDerivationTest {
         String xml =
                 "<domain xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><name>a</name><q:override><q:device alias='vda'>"
                         + "<q:frontend><q:property name='drive' type='string' value='x'/></q:frontend></q:device></q:override></domain>";
-        assertThat(deriver(settings(PLAIN, false))
+        assertThat(deriver(Derivations.settings(PLAIN, false))
                         .derive(DomainXml.parse(xml.getBytes(StandardCharsets.UTF_8)))
                         .unprotected())
                 .extracting(Unprotected::target)
@@ -240,15 +240,15 @@ class HostDerivationTest {
     void aDeviceThatIsHandedOverTwiceIsNamedTwice() throws Exception {
         String device = "<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host2'/>"
                 + "<address bus='0' target='0' unit='1'/></source></hostdev>";
-        assertThat(lines(derive(settings(PLAIN, false), "", device + device)))
+        assertThat(Derivations.lines(derive(Derivations.settings(PLAIN, false), "", device + device)))
                 .contains("hostdev #2 none: same disk as hostdev #1");
     }
 
     @Test
     void filesAndDevicesBehindSerialPortsAreNamedOnceEach() throws Exception {
         String stream = " none: a stream of characters, nothing that a guest keeps its data in";
-        assertThat(lines(derive(
-                        settings(PLAIN, false),
+        assertThat(Derivations.lines(derive(
+                        Derivations.settings(PLAIN, false),
                         "",
                         "<serial type='pty'><source path='/dev/pts/1'/></serial>"
                                 + "<serial type='file'><source path='/vms/one.log'/></serial>"
@@ -276,10 +276,10 @@ class HostDerivationTest {
 
     @Test
     void anImageOfASnapshotOrACopyHasTheNameThatItWillHaveAsADisk() throws Exception {
-        Derivation image = deriver(settings(IdentityRules.DEFAULT, true))
+        Derivation image = deriver(Derivations.settings(IdentityRules.DEFAULT, true))
                 .image("vda", new DiskSource.File("/vms/vm1.qcow2"), LeaseMode.EXCLUSIVE);
         Derivation disk = derive(
-                settings(IdentityRules.DEFAULT, false),
+                Derivations.settings(IdentityRules.DEFAULT, false),
                 "",
                 "<disk><source file='/vms/vm1.qcow2'/><target dev='vda'/></disk>");
         assertThat(image.leases()).isEqualTo(disk.leases());
@@ -349,38 +349,16 @@ class HostDerivationTest {
         return DomainXml.parse(xml.getBytes(StandardCharsets.UTF_8));
     }
 
-    private static String qcow2(String path, String target, String more) {
-        return "<disk type='file'><driver name='qemu' type='qcow2'/><source file='" + path + "'/><target dev='" + target
-                + "'/>" + more + "</disk>";
-    }
-
     private Derivation disks(String disks) throws DomainXmlException {
-        return derive(settings(PLAIN, false), "", disks);
+        return derive(Derivations.settings(PLAIN, false), "", disks);
     }
 
     private Derivation derive(DeriverSettings settings, String os, String devices) throws DomainXmlException {
-        String xml =
-                "<domain><name>a</name><uuid>" + UUID + "</uuid>" + os + "<devices>" + devices + "</devices></domain>";
-        return deriver(settings).derive(DomainXml.parse(xml.getBytes(StandardCharsets.UTF_8)));
+        return deriver(settings).derive(Derivations.domain(os, devices));
     }
 
     private LeaseDeriver deriver(DeriverSettings settings) {
         return LeaseDeriver.onHost(
                 (pool, volume, mode) -> new VolumeResolver.CannotTell("no pools"), settings, () -> host);
-    }
-
-    private static DeriverSettings settings(IdentityRules rules, boolean domainLease) {
-        return new DeriverSettings(rules, domainLease, "ours", "/leases");
-    }
-
-    private static List<String> lines(Derivation derivation) {
-        List<String> lines = new ArrayList<>();
-        derivation
-                .leases()
-                .forEach(l ->
-                        lines.add(l.target() + " " + l.role() + " " + l.mode().word() + " " + l.identity()));
-        derivation.unprotected().forEach(u -> lines.add(u.target() + " none: " + u.reason()));
-        derivation.refusals().forEach(r -> lines.add(r.target() + " refused: " + r.reason()));
-        return lines;
     }
 }

@@ -18,6 +18,8 @@ import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The doctor itself: limits, failures, the worst of all; and what its adapters make of recorded texts. */
 @Timeout(60)
@@ -160,6 +162,60 @@ class DoctorTest {
                 .containsExactlyInAnyOrder(
                         new CloneCheck.Card("0123abcd-.node-a", machine), new CloneCheck.Card("89abcdef-.no_de_", "x"));
         assertThat(HostCard.digest("another")).isNotEqualTo(machine).hasSize(32);
+    }
+
+    /** As auditd writes them: SELinux in small letters, AppArmor in capitals; the file is older than this boot. */
+    @Test
+    void denialsOfEarlierBootsAreOver(@TempDir Path dir) throws Exception {
+        Path audit = Files.writeString(dir.resolve("audit.log"), """
+                type=AVC msg=audit(1700000000.123:7): avc:  denied  { execute } for pid=1 comm="virtqemud" name="50-vmguard"
+                type=AVC msg=audit(1800000000.123:8): avc:  denied  { execute } for pid=1 comm="virtqemud" name="50-vmguard"
+                type=AVC msg=audit(1800000001.123:9): apparmor="DENIED" operation="exec" name="/usr/share/vmguard/qemu-hook"
+                type=USER_LOGIN msg=audit(1800000002.123:9): res=success
+                """);
+        RecordedHost host = new RecordedHost().and("== /proc/stat\ncpu  1 2 3\nbtime 1799999990\nprocesses 5\n");
+        List<String> lines = new MachineSide(host, (limit, command) -> new Commands.Result(1, ""))
+                .denials(audit)
+                .lines();
+        assertThat(lines).hasSize(2).allSatisfy(line -> assertThat(line).contains("audit(180000000"));
+        assertThat(new DenialsCheck().judge(new DenialsCheck.Facts(lines)).verdict())
+                .isEqualTo(Verdict.RED);
+    }
+
+    /** Lines of mounts that a Linux 6.1 has made with its defaults; its CephFS client was shut out after half a minute. */
+    @ParameterizedTest
+    @CsvSource({
+        "nfs, 10s, YELLOW, repeated after 60 s",
+        "nfs, 4s, RED, after 32 s leases are lost",
+        "ceph, 4s, RED, shut out before its leases are lost (32 s)",
+        "ceph, 2s, YELLOW, without recover_session=clean",
+        "fuse, 10s, YELLOW, may not ask"
+    })
+    void theTimesOfAMountAreThoseThatTheKernelTells(
+            String kind, String ioTimeout, Verdict verdict, String seen, @TempDir Path dir) throws Exception {
+        String mount = Map.of(
+                        "nfs",
+                        "nfs4 filer:/one rw,vers=4.1,rsize=1048576,wsize=1048576,namlen=255,hard,proto=tcp,timeo=600,retrans=2,"
+                                + "sec=sys,clientaddr=10.1.2.3,local_lock=none,addr=10.1.2.3",
+                        "ceph",
+                        "ceph 127.0.0.1:39977:/ rw,name=admin,secret=<hidden>,acl",
+                        "fuse",
+                        "fuse.ceph-fuse ceph-fuse rw,user_id=0,group_id=0,allow_other")
+                .get(kind);
+        RecordedHost host =
+                new RecordedHost().and("== /proc/self/mountinfo\n30 1 0:24 / / rw,relatime - " + mount + "\n");
+        if (kind.equals("ceph")) {
+            host.and(
+                    "== /sys/kernel/debug/ceph/7f0a7e52-1111-4222-8333-444455556666.client4205/mdsmap\n"
+                            + "epoch 5\nroot 0\nmax_mds 1\nsession_timeout 60\nsession_autoclose 30\nmds0\t(1)127.0.0.1:6805\t(up:active)\n");
+        }
+        Path config = Files.writeString(
+                dir.resolve("vmguard.yaml"), "lease_dir: " + dir + "\nio_timeout: " + ioTimeout + "\n");
+        Commands none = (limit, command) -> new Commands.Result(127, "");
+        Judgement judgement =
+                new StorageTimeoutsCheck().judge(new LeaseSide(ConfigLoader.load(config), host, none).timeouts(true));
+        assertThat(judgement.verdict()).as(judgement.seen()).isEqualTo(verdict);
+        assertThat(judgement.seen()).contains(seen);
     }
 
     @Test

@@ -3,7 +3,6 @@ package io.vmguard.agent.guard;
 
 import static io.vmguard.agent.guard.LiveXml.lease;
 
-import io.vmguard.agent.guard.GuardWalk.Violation;
 import io.vmguard.agent.hypervisor.ChangeResult;
 import io.vmguard.agent.hypervisor.DomainChange;
 import io.vmguard.agent.testing.FakeHypervisor;
@@ -20,7 +19,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.SplittableRandom;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
@@ -30,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * <p>The model has a chain of images, a job at most, what QEMU has open, and what libvirt has said of it all: its list is true at every
  * moment, its status file is read now or later, its events come, come twice or never.
  */
-final class BlockJobWalk {
+final class BlockJobWalk extends RandomWalk {
     /** What happened how often. */
     static final class Tally {
         int snapshots;
@@ -69,13 +67,10 @@ final class BlockJobWalk {
     private static final int LONGEST_CHAIN = 5;
 
     final Tally tally = new Tally();
-    private final SplittableRandom random;
     /** No restart in this walk, and files can be looked at all the time. */
     private final boolean steady;
 
     private final LiveXml live = new LiveXml(DEMO);
-    private final List<String> trace = new ArrayList<>();
-
     private final List<String> chain = new ArrayList<>(List.of("/i/0"));
     /** What QEMU has open. */
     private final Set<String> open = new HashSet<>(chain);
@@ -99,24 +94,12 @@ final class BlockJobWalk {
     private final FakeProcess qemu;
 
     BlockJobWalk(long seed) {
-        random = new SplittableRandom(seed);
+        super(seed);
         steady = random.nextInt(3) == 0;
         watch();
         qemu = bench.run(DEMO);
         opened();
         change();
-    }
-
-    String trace() {
-        return String.join("\n", trace);
-    }
-
-    private void say(String line) {
-        trace.add(line);
-    }
-
-    private boolean chance(int percent) {
-        return random.nextInt(100) < percent;
     }
 
     // ---- the rules
@@ -175,6 +158,7 @@ final class BlockJobWalk {
 
     // ---- walking
 
+    @Override
     void wander(int steps) {
         for (int i = 0; i < steps; i++) {
             act();
@@ -203,6 +187,7 @@ final class BlockJobWalk {
             storage();
         } else if (dice < 80) {
             bench.hypervisor.silent(chance(30));
+            bench.hypervisor.listsHang(chance(30));
         } else if (dice < 84) {
             boolean silent = !steady && chance(10);
             blind |= silent;
@@ -362,12 +347,14 @@ final class BlockJobWalk {
 
     // ---- the end
 
+    @Override
     void comeHome() {
         say("all is well again");
         if (!resumed) {
             bench.lockspace.resume();
         }
         bench.hypervisor.silent(false);
+        bench.hypervisor.listsHang(false);
         bench.images.silent(false);
         bench.slowCalls.refuse(false);
         used.forEach(image -> bench.lockspace.answer(lease(image), null));

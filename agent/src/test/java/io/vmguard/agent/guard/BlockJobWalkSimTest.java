@@ -3,7 +3,6 @@ package io.vmguard.agent.guard;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.vmguard.agent.guard.GuardWalk.Violation;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -24,20 +23,13 @@ class BlockJobWalkSimTest {
     private static final int STEPS = 300;
 
     static LongStream seeds() {
-        Long only = Long.getLong("guard.walk.seed");
-        return only != null ? LongStream.of(only) : LongStream.range(0, WALKS);
+        return RandomWalk.seeds(WALKS);
     }
 
     @ParameterizedTest(name = "seed {0}")
     @MethodSource("seeds")
     void leasesFollowSnapshotsAndBlockJobs(long seed) {
-        BlockJobWalk walk = new BlockJobWalk(seed);
-        try {
-            walk.wander(STEPS);
-            walk.comeHome();
-        } catch (Violation e) {
-            throw new AssertionError("seed " + seed + ": " + e.getMessage() + "\n" + walk.trace(), e);
-        }
+        new BlockJobWalk(seed).walk(STEPS);
     }
 
     @Test

@@ -10,6 +10,7 @@ import io.vmguard.agent.hypervisor.StartResult;
 import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
+import io.vmguard.agent.testing.SilentListener;
 import io.vmguard.agent.testing.TestDomain;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;

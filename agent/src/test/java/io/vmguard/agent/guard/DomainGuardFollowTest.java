@@ -27,6 +27,7 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Leases follow the disks of a running domain: what no hook announces is seen in its live XML, by libvirt's list and by its status file. */
 class DomainGuardFollowTest {
@@ -192,6 +193,42 @@ class DomainGuardFollowTest {
     }
 
     @Test
+    void whileAHookOfAnotherDomainHoldsUpTheListADomainIsAskedForByItself() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.clock.advance(Duration.ofSeconds(1));
+        bench.hypervisor.listsHang(true);
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.pass(SOON);
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void aListThatWasHeldUpDoesNotBringBackWhatHasGoneSince() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        bench.clock.advance(Duration.ofSeconds(1));
+        bench.hypervisor.listsAreLate();
+        bench.guard.changed(new DomainChange(DEMO.uuid(), DEMO.name(), DomainChange.Kind.DEVICE_REMOVED, "dev-vdb"));
+        bench.guard.drain(); // the list is asked for, and does not come
+        bench.clock.advance(Duration.ofMillis(500));
+        live.disks(disk("vda", "/i/a")).toLibvirt(bench);
+        bench.guard.drain();
+        bench.slowCalls.runLast();
+        live.toStatusFile(bench);
+        bench.guard.drain();
+        bench.slowCalls.runLast();
+        bench.guard.drain();
+        bench.slowCalls.runLast();
+        bench.guard.drain();
+        assertThat(bench.lockspace.held()).as("by its own word alone").containsExactly(lease("/i/a"));
+        bench.guard.drain();
+        bench.slowCalls.runLast(); // now it comes
+        bench.guard.drain();
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
     void aStatusFileThatCouldNotBeLookedIntoIsLookedIntoAgain() {
         GuardBench bench = running();
         live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
@@ -308,9 +345,11 @@ class DomainGuardFollowTest {
 
     // ---- conflicts
 
-    @Test
-    void aPluggedDiskOfAnotherHostIsSentAwayWithTheDomainPausedMeanwhile() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aPluggedDiskOfAnotherHostIsSentAwayWithTheDomainPausedMeanwhile(boolean hookHoldsUpTheList) {
         GuardBench bench = running();
+        bench.hypervisor.listsHang(hookHoldsUpTheList);
         bench.lockspace.answer(lease("/i/b"), FakeLockspace.heldByNodeB("far"));
         bench.images.open(PID, "/i/a", "/i/b");
         live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
@@ -724,6 +763,25 @@ class DomainGuardFollowTest {
         bench.pass(SOON);
         assertThat(bench.hypervisor.changes()).containsExactly("abort vda");
         assertThat(bench.view(DEMO).orElseThrow().problems()).isEmpty();
+    }
+
+    /** Each of the two can be the first to show the copy; the other one shows the disk without it then. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aCopyOntoWhatIsSomebodyElsesIsAbortedWhoeverShowsItFirst(boolean libvirt) {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a")).show(bench);
+        bench.lockspace.answer(lease("/i/copy"), FakeLockspace.heldByNodeB("far"));
+        live.disks(mirrored("vda", "/i/a", "copy", "/i/copy"));
+        if (libvirt) {
+            live.toLibvirt(bench);
+            bench.guard.changed(new DomainChange(DEMO.uuid(), DEMO.name(), DomainChange.Kind.JOB_COMPLETED, ""));
+        } else {
+            live.toStatusFile(bench);
+        }
+        bench.settle();
+        assertThat(bench.hypervisor.changes()).containsExactly("abort vda");
+        assertThat(bench.hypervisor.suspends()).isEmpty();
     }
 
     @Test

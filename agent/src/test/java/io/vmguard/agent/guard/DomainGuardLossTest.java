@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vmguard.agent.hypervisor.KillResult;
 import io.vmguard.agent.testing.FakeLockspace;
 import io.vmguard.agent.testing.FakeProcess;
+import io.vmguard.agent.testing.SilentListener;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.lease.LeaseUse;
 import java.time.Duration;

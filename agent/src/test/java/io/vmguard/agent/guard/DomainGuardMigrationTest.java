@@ -152,10 +152,7 @@ class DomainGuardMigrationTest {
 
     @Test
     void theLeasesAreConfirmedWhenTheGuestRunsHere() {
-        heldByNodeB(DEMO1.uuid().toString());
-        offer();
-        arrive();
-        bench.launch(DEMO1);
+        arrived();
         status("paused", "migration", "migration in", "prepare");
         bench.pass(Duration.ofMillis(300));
         assertThat(bench.transfer.steps()).doesNotContain("tell RUNNING", "confirm " + DISK);
@@ -171,12 +168,31 @@ class DomainGuardMigrationTest {
         assertThat(view.leases()).allMatch(DomainView.LeaseView::held);
     }
 
+    /** libvirt ends the job of a migration that has failed a moment before it ends QEMU; the source would end the only copy of the guest. */
+    @Test
+    void aGuestThatWillNotComeIsNotSaidToRun() {
+        FakeProcess qemu = arrived();
+        status("paused", "migration", "migration in", "prepare");
+        bench.pass(Duration.ofMillis(300));
+        status("paused", "migration", "", "");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(bench.transfer.steps()).doesNotContain("tell RUNNING", "confirm " + DISK);
+        qemu.end();
+        bench.settle();
+        assertThat(bench.transfer.steps()).last().isEqualTo("tell ENDED");
+    }
+
+    @Test
+    void aGuestThatWasPausedByItsUserOwnsWhenItHasCome() {
+        arrived();
+        status("paused", "user", "", "");
+        bench.pass(Duration.ofMillis(300));
+        assertThat(bench.transfer.steps()).contains("tell RUNNING", "confirm " + DISK, "confirm " + DOMAIN);
+    }
+
     @Test
     void whatIsNeverGivenIsDeclinedWhenItsQemuIsGone() {
-        heldByNodeB(DEMO1.uuid().toString());
-        offer();
-        arrive();
-        FakeProcess qemu = bench.launch(DEMO1);
+        FakeProcess qemu = arrived();
         bench.pass(Duration.ofMillis(300));
         qemu.end();
         bench.settle();
@@ -190,10 +206,7 @@ class DomainGuardMigrationTest {
     /** Declining it came too late, for it was this host's already; and its source waits for it to be free. */
     @Test
     void whatIsConfirmedWhileItsQemuEndsIsGivenBack() {
-        heldByNodeB(DEMO1.uuid().toString());
-        offer();
-        arrive();
-        FakeProcess qemu = bench.launch(DEMO1);
+        FakeProcess qemu = arrived();
         bench.transfer.holdBack = true;
         status("running", "migrated", "migration in", "finish3");
         bench.pass(Duration.ofMillis(300));
@@ -207,10 +220,7 @@ class DomainGuardMigrationTest {
 
     @Test
     void whoRunsHereWithoutLeasesIsStoppedBeforeOthersCanTakeThem() {
-        heldByNodeB(DEMO1.uuid().toString());
-        offer();
-        arrive();
-        FakeProcess qemu = bench.launch(DEMO1);
+        FakeProcess qemu = arrived();
         status("running", "migrated", "", "");
         bench.pass(Duration.ofSeconds(1));
         assertThat(qemu.alive()).isTrue();
@@ -221,10 +231,7 @@ class DomainGuardMigrationTest {
 
     @Test
     void aRestartedAgentReceivesWhatItsPredecessorHadPreparedFor() {
-        heldByNodeB(DEMO1.uuid().toString());
-        offer();
-        arrive();
-        bench.launch(DEMO1);
+        arrived();
         bench.pass(Duration.ofMillis(300));
         GuardBench after = bench.afterCrash();
         status(after, "running", "migrated", "", "");
@@ -313,6 +320,25 @@ class DomainGuardMigrationTest {
         assertThat(bench.transfer.steps()).last().isEqualTo("tell WITHDRAWN");
     }
 
+    /** The guest remembers a disk that somebody else has written to since. */
+    @Test
+    void whoseDiskAThirdHostHasTakenNeverGoesOn() {
+        FakeProcess qemu = givenAway();
+        bench.event(DEMO1, DomainEvent.Kind.RESUMED);
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.alive()).isTrue();
+        bench.transfer.holder = new AcquireResult.HeldBy(
+                new Owner(3, 1),
+                "33333333-44444444.node-c",
+                HostStatus.LIVE,
+                Optional.of(Duration.ofSeconds(1)),
+                Optional.empty(),
+                Optional.empty(),
+                false);
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.alive()).isFalse();
+    }
+
     @Test
     void whoStandsStillForLongIsStoppedBeforeLibvirtResumesIt() {
         FakeProcess qemu = givenAway();
@@ -339,11 +365,7 @@ class DomainGuardMigrationTest {
 
     @Test
     void inPostCopyItIsLeftToSendItsMemory() {
-        FakeProcess qemu = runHere();
-        status("running", "booted", "migration out", "perform3");
-        bench.pass(Duration.ofMillis(200));
-        answer(State.PREPARED);
-        bench.pass(Duration.ofMillis(200));
+        FakeProcess qemu = preparedThere();
         status("paused", "post-copy", "migration out", "perform3");
         bench.settle();
         assertThat(bench.transfer.steps()).contains("hand over " + DISK);
@@ -356,11 +378,7 @@ class DomainGuardMigrationTest {
 
     @Test
     void anAbortedMigrationChangesNothing() {
-        FakeProcess qemu = runHere();
-        status("running", "booted", "migration out", "perform3");
-        bench.pass(Duration.ofMillis(200));
-        answer(State.PREPARED);
-        bench.pass(Duration.ofMillis(200));
+        FakeProcess qemu = preparedThere();
         status("running", "booted", "", "");
         answer(State.ENDED);
         bench.pass(Duration.ofMillis(200));
@@ -372,11 +390,7 @@ class DomainGuardMigrationTest {
 
     @Test
     void aMigrationThatIsOverBeforeItIsSeenStillGivesTheLeases() {
-        FakeProcess qemu = runHere();
-        status("running", "booted", "migration out", "perform3");
-        bench.pass(Duration.ofMillis(200));
-        answer(State.PREPARED);
-        bench.pass(Duration.ofMillis(200));
+        FakeProcess qemu = preparedThere();
         qemu.end();
         bench.settle();
         assertThat(bench.transfer.steps()).contains("hand over " + DISK, "hand over " + DOMAIN);
@@ -386,11 +400,7 @@ class DomainGuardMigrationTest {
     @Test
     void aHandOverThatIsNotTakenIsTriedAgain() {
         bench.transfer.handOver = new HandOverResult.Kept(LeaseFault.NOT_OWNER, "not prepared");
-        runHere();
-        status("running", "booted", "migration out", "perform3");
-        bench.pass(Duration.ofMillis(200));
-        answer(State.PREPARED);
-        bench.pass(Duration.ofMillis(200));
+        preparedThere();
         status("paused", "migration", "migration out", "perform3_done");
         bench.pass(Duration.ofMillis(500));
         bench.transfer.handOver = null;
@@ -432,6 +442,20 @@ class DomainGuardMigrationTest {
 
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
+    void whatAnEarlierAgentHasGivenComesBackOnlyForADomainThatIsThere(boolean there) {
+        bench = GuardBench.of(GuardBench.settings(false, false));
+        bench.transfer.givenBefore.add(DISK);
+        if (there) {
+            bench.lockspace.answer(DISK, heldBy(DEMO1.uuid().toString(), HostStatus.LIVE));
+            bench.launch(DEMO1);
+        }
+        bench.joined();
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(bench.lockspace.releases().contains(DISK)).isNotEqualTo(there);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
     void aLostMembershipEndsWhatIsBetweenTwoHosts(boolean given) {
         FakeProcess qemu = given ? givenAway() : runHere();
         bench.lockspace.lose();
@@ -451,12 +475,19 @@ class DomainGuardMigrationTest {
         return qemu;
     }
 
-    private FakeProcess givenAway() {
+    /** It is being migrated away, and the other host is prepared for its leases. */
+    private FakeProcess preparedThere() {
         FakeProcess qemu = runHere();
         status("running", "booted", "migration out", "perform3");
         bench.pass(Duration.ofMillis(200));
         answer(State.PREPARED);
         bench.pass(Duration.ofMillis(200));
+        return qemu;
+    }
+
+    /** The same, and it has been sent. */
+    private FakeProcess givenAway() {
+        FakeProcess qemu = preparedThere();
         status("paused", "migration", "migration out", "perform3_done");
         bench.pass(Duration.ofMillis(200));
         assertThat(bench.transfer.steps()).contains("hand over " + DISK);
@@ -471,6 +502,14 @@ class DomainGuardMigrationTest {
 
     private CompletableFuture<StartAnswer> arrive() {
         return arrive(bench);
+    }
+
+    /** It is coming from the other host, which offers its leases, and its QEMU is there. */
+    private FakeProcess arrived() {
+        heldByNodeB(DEMO1.uuid().toString());
+        offer();
+        arrive();
+        return bench.launch(DEMO1);
     }
 
     private static CompletableFuture<StartAnswer> arrive(GuardBench at) {

@@ -25,22 +25,12 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /** One random walk: a small model of libvirt and storage around a real guard, and the rules that must hold in every state. */
-final class GuardWalk {
-    /** A rule was broken. */
-    static final class Violation extends RuntimeException {
-        private static final long serialVersionUID = 1L;
-
-        Violation(String message) {
-            super(message);
-        }
-    }
-
+final class GuardWalk extends RandomWalk {
     /** What happened how often. */
     static final class Tally {
         int launched;
@@ -155,10 +145,7 @@ final class GuardWalk {
         }
     }
 
-    private static final int TRACE_LINES = 400;
-
     final Tally tally = new Tally();
-    private final SplittableRandom random;
     private final List<Machine> machines = List.of(
             new Machine(TestDomain.of("one", "/a").onLockFailure("pause"), false),
             new Machine(TestDomain.of("two", "/a", "/b").onLockFailure("pause"), false),
@@ -170,13 +157,12 @@ final class GuardWalk {
     private final Set<FakeProcess> wildUsersOfTheLost = new HashSet<>();
 
     private final Map<LeaseName, LeaseUse> lostLeases = new HashMap<>();
-    private final List<String> trace = new ArrayList<>();
     private Membership membership = Membership.MEMBER;
     private boolean libvirtSilent;
     private GuardBench bench = GuardBench.enforcing();
 
     GuardWalk(long seed) {
-        random = new SplittableRandom(seed);
+        super(seed);
         bench.hypervisor.onDestroy(this::destroy);
         bench.hypervisor.onSuspend(this::suspend);
         bench.hypervisor.devices(new FakeHypervisor.Obedient() {
@@ -186,17 +172,6 @@ final class GuardWalk {
             }
         });
         watch();
-    }
-
-    String trace() {
-        return String.join("\n", trace);
-    }
-
-    private void say(String line) {
-        if (trace.size() == TRACE_LINES) {
-            trace.remove(0);
-        }
-        trace.add(line);
     }
 
     // ---- the rules
@@ -256,6 +231,7 @@ final class GuardWalk {
 
     // ---- walking
 
+    @Override
     void wander(int steps) {
         for (int i = 0; i < steps; i++) {
             act();
@@ -276,7 +252,8 @@ final class GuardWalk {
     }
 
     private void libvirtAnswersUnlessAHookRuns() {
-        bench.hypervisor.silent(libvirtSilent || machines.stream().anyMatch(machine -> machine.asking != null));
+        bench.hypervisor.silent(libvirtSilent);
+        bench.hypervisor.listsHang(machines.stream().anyMatch(machine -> machine.asking != null));
         // Silent for want of a daemon: then nobody serves a hook or makes a QEMU.
         bench.processes.daemonGone(
                 libvirtSilent && machines.stream().noneMatch(machine -> machine.asking != null || machine.launching));
@@ -295,10 +272,6 @@ final class GuardWalk {
             tally.wentOn += machine.halted && !halted && !stopped && machine.alive() ? 1 : 0;
             machine.halted = halted;
         }
-    }
-
-    private boolean chance(int percent) {
-        return random.nextInt(100) < percent;
     }
 
     private void act() {
@@ -667,6 +640,7 @@ final class GuardWalk {
     // ---- the end
 
     /** Everything heals and ends. Then nothing may be left. */
+    @Override
     void comeHome() {
         say("all is well again");
         libvirtSilent = false;
@@ -690,6 +664,7 @@ final class GuardWalk {
             }
             join();
             bench.hypervisor.silent(false);
+            bench.hypervisor.listsHang(false);
             bench.pass(Duration.ofSeconds(1));
             checkDisks();
         }

@@ -50,6 +50,8 @@ class MigrationWalkTest {
     private static final LeaseName SELF = new LeaseName("dom-" + DOMAIN.uuid());
     private static final long TICK_MILLIS = 50;
     private static final int LIBVIRT_WAITS_TICKS = 500;
+    /** From the end of the job to that of QEMU. */
+    private static final int FAILS_TICKS = 4;
 
     static LongStream seeds() {
         Long only = Long.getLong("migration.walk.seed");
@@ -94,6 +96,8 @@ class MigrationWalkTest {
         PREPARING,
         SENDING,
         SENT,
+        /** It has come to nothing: the target has no job any more, and its QEMU is about to be ended. */
+        FAILED,
         /** It runs on the target, and the source has not heard of that. */
         UNANSWERED
     }
@@ -108,11 +112,14 @@ class MigrationWalkTest {
         DomainGuard guard;
 
         int downTicks;
+        int upTicks;
 
         @Nullable
         FakeProcess qemu;
 
         boolean executes;
+        /** Its QEMU has been ended from outside. */
+        boolean killed;
 
         @Nullable
         DomainStatus status;
@@ -196,6 +203,7 @@ class MigrationWalkTest {
                     host.slow,
                     host.slow);
             host.guard = guard;
+            host.upTicks = 0;
             host.leases.resume();
             guard.joined(host.leases.self, true);
             host.statusUnread = true;
@@ -230,6 +238,7 @@ class MigrationWalkTest {
                     }
                     continue;
                 }
+                host.upTicks++;
                 host.leases.tick();
                 if (host.statusUnread && random.nextInt(3) > 0) {
                     host.statusUnread = false;
@@ -264,7 +273,8 @@ class MigrationWalkTest {
                     .as("the guest runs twice at tick %d", ticks)
                     .isFalse();
             for (Host host : hosts) {
-                if (host.runs()) {
+                // Also while the only copy of the guest waits to go on.
+                if (host.runs() || (phase == Phase.FAILED && hosts[from].alive())) {
                     assertThat(disk.owners)
                             .as("somebody else could take a lease at tick %d", ticks)
                             .containsKeys(DISK, SELF);
@@ -277,6 +287,7 @@ class MigrationWalkTest {
         private void launch(Host host, boolean executes) {
             host.qemu = host.processes.launch(DOMAIN.uuid());
             host.executes = executes;
+            host.killed = false;
             host.hypervisor.activate(DOMAIN.uuid(), DOMAIN.name(), DOMAIN.xml());
         }
 
@@ -340,9 +351,7 @@ class MigrationWalkTest {
                     if (!source.alive() || !target.alive() || random.nextInt(200) == 0) {
                         say("aborted");
                         ends[3]++;
-                        gone(target);
-                        resumeSource();
-                        to(Phase.IDLE);
+                        fail(target);
                     } else if (random.nextInt(40) == 0) {
                         source.executes = false;
                         status(source, "paused", "migration", "migration out", "perform3_done");
@@ -353,6 +362,16 @@ class MigrationWalkTest {
                 case SENT -> {
                     if (random.nextInt(3) == 0) {
                         finish(source, target);
+                    }
+                }
+                case FAILED -> {
+                    assertThat(source.alive() || source.killed)
+                            .as("the only copy of the guest lives")
+                            .isTrue();
+                    if (phaseTicks > FAILS_TICKS) {
+                        gone(target);
+                        resumeSource();
+                        to(Phase.IDLE);
                     }
                 }
                 case UNANSWERED -> {
@@ -406,14 +425,19 @@ class MigrationWalkTest {
             to(Phase.IDLE);
         }
 
+        private void fail(Host target) {
+            if (target.alive()) {
+                status(target, "paused", "migration", "", "");
+            }
+            to(Phase.FAILED);
+        }
+
         private void finish(Host source, Host target) {
             boolean fails = !target.alive() || !source.alive() || random.nextInt(4) == 0;
             if (fails) {
                 say("fails at the end");
                 ends[2]++;
-                gone(target);
-                resumeSource();
-                to(Phase.IDLE);
+                fail(target);
                 return;
             }
             target.executes = true;
@@ -443,6 +467,7 @@ class MigrationWalkTest {
                     }
                     if (host.alive() && random.nextInt(2500) == 0) {
                         say("QEMU on " + host.leases.self + " is killed");
+                        host.killed = true;
                         host.qemu.end();
                     }
                 }

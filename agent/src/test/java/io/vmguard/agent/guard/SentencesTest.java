@@ -124,7 +124,7 @@ class SentencesTest {
         assertThat(Sentences.busy("demo1")).contains("another start of it waits for its leases");
         assertThat(Sentences.stopping("demo1")).contains("the lease agent is stopping");
         assertThat(Sentences.overload("demo1")).contains("too much to do");
-        assertThat(Sentences.internalError("demo1")).contains("see its log");
+        assertThat(Sentences.internalError("demo1")).contains("what its log says (vmguard report)");
     }
 
     @Test

@@ -94,8 +94,12 @@ final class WalkLeases implements Lockspace, LeaseTransfer {
             if (hold.state() == State.RECEIVING) {
                 continue;
             }
-            if (self.equals(disk.owners.get(resource))) {
+            Owner owner = disk.owners.get(resource);
+            boolean given = disk.waitsForReturn.contains(mine(resource)) && !disk.confirmed.contains(resource);
+            if (self.equals(owner)) {
                 holds.put(resource, new Hold(State.CARRIED_OVER, hold.user(), null));
+            } else if (given && owner != null) {
+                holds.put(resource, new Hold(State.GIVEN, hold.user(), owner));
             } else {
                 forget(resource);
             }
@@ -239,6 +243,14 @@ final class WalkLeases implements Lockspace, LeaseTransfer {
         }
         own(resource, hold.user());
         return answer(acquired(resource));
+    }
+
+    @Override
+    public Set<LeaseName> given() {
+        return holds.entrySet().stream()
+                .filter(e -> e.getValue().state() == State.GIVEN)
+                .map(Map.Entry::getKey)
+                .collect(Collectors.toSet());
     }
 
     @Override

@@ -6,32 +6,24 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.vmguard.agent.fence.FenceTimes;
-import io.vmguard.agent.guard.ActiveDomains;
 import io.vmguard.agent.guard.DomainGuard;
 import io.vmguard.agent.guard.DomainView;
-import io.vmguard.agent.guard.GuardSettings;
 import io.vmguard.agent.guard.GuardView;
 import io.vmguard.agent.hook.RawClient.Answer;
 import io.vmguard.agent.stop.AgentStop;
 import io.vmguard.agent.stop.RunningAgent;
 import io.vmguard.agent.testing.FakeClock;
 import io.vmguard.agent.testing.FakeHypervisor;
-import io.vmguard.agent.testing.FakeImages;
 import io.vmguard.agent.testing.FakeLockspace;
-import io.vmguard.agent.testing.FakeProcesses;
-import io.vmguard.agent.testing.FakeTransfer;
 import io.vmguard.agent.testing.FakeUpkeep;
+import io.vmguard.agent.testing.GuardOfFakes;
 import io.vmguard.agent.testing.SampleReport;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.agent.upkeep.AuditLog;
 import io.vmguard.agent.upkeep.Upkeep;
-import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LockspaceView;
-import io.vmguard.lease.Owner;
-import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.ReadOnlyDirectory;
 import io.vmguard.lease.inspect.LeaseInspector;
 import io.vmguard.lease.testing.Await;
@@ -97,28 +89,7 @@ class HookServerTest {
     }
 
     private DomainGuard guard(boolean observe) {
-        DomainGuard guard = new DomainGuard(
-                new GuardSettings(
-                        observe,
-                        GuardSettings.OnUnprotected.REPORT,
-                        Long.MIN_VALUE,
-                        false,
-                        true,
-                        false,
-                        ANSWER_LIMIT,
-                        new FenceTimes(Timeouts.ofSeconds(10), Duration.ofSeconds(5)),
-                        "node-a"),
-                lockspace,
-                new FakeTransfer(new Owner(1, 1)),
-                hypervisor,
-                new FakeProcesses(),
-                new ActiveDomains(hypervisor, TestDomain.BY_NAME, clock, new FakeImages(), slowCalls),
-                Watchdog.none(),
-                clock,
-                slowCalls,
-                slowCalls);
-        lockspace.listener(guard);
-        return guard;
+        return GuardOfFakes.of(observe, ANSWER_LIMIT, lockspace, hypervisor, clock, slowCalls);
     }
 
     private UpkeepHandler upkeep() {

@@ -179,6 +179,6 @@ class BackingChainTest {
     }
 
     private Chain chain(String top, String format) {
-        return new BackingChain(host).below(new ImageSpec(new DiskSource.File(top), format), format, 0);
+        return new BackingChain(host).below(new ImageSpec(new DiskSource.File(top), format), 0);
     }
 }

@@ -80,6 +80,8 @@ class ImageNameTest {
                 "fat:rw:/dir",
                 "blkdebug::/x/y",
                 "json:{\"driver\":\"quorum\",\"children\":[{\"driver\":\"file\",\"filename\":\"/x\"}]}",
+                "json:{\"driver\":\"qcow2\",\"file\":{\"driver\":\"file\",\"filename\":\"/x\"},\"backing\":{\"driver\":\"file\",\"filename\":\"/y\"}}",
+                "json:{\"driver\":\"qcow2\",\"file.driver\":\"file\",\"file.filename\":\"/x\",\"data-file.driver\":\"file\",\"data-file.filename\":\"/y\"}",
                 "nbd:nonsense",
                 "null-co://x:y:z"
             })

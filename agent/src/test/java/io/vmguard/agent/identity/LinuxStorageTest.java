@@ -55,7 +55,7 @@ class LinuxStorageTest {
         Path file = Files.writeString(dir.resolve("file"), "text");
         Files.createSymbolicLink(dir.resolve("link"), file);
         StorageIdentifier identifier =
-                new StorageIdentifier(new IdentityRules(false, false, CephClusters.NONE), storage);
+                new StorageIdentifier(new IdentityRules(false, false, StorageClusters.NONE), storage);
         Identity.Known straight = (Identity.Known)
                 identifier.identify(new DiskSource.File(file.toRealPath().toString()));
         Identity.Known linked = (Identity.Known) identifier.identify(new DiskSource.File(dir + "/./link"));
@@ -76,7 +76,7 @@ class LinuxStorageTest {
                 .start();
         assertThat(shell.waitFor()).isZero();
         StorageIdentifier identifier =
-                new StorageIdentifier(new IdentityRules(false, false, CephClusters.NONE), storage);
+                new StorageIdentifier(new IdentityRules(false, false, StorageClusters.NONE), storage);
         Identity.Known one = (Identity.Known) identifier.identify(new DiskSource.File(dir + "/one"));
         Identity.Known two = (Identity.Known) identifier.identify(new DiskSource.File(dir + "/two"));
         assertThat(one.note()).isPresent();

@@ -22,7 +22,7 @@ class StorageIdentifierTest {
     private static final String LV = "lvm:Q1w2E3r4T5y6U7i8O9p0A1s2D3f4G5h6/J7k8L9z0X1c2V3b4N5m6Q7w8E9r0T1y2";
     private static final String LUN = "wwn:6001405abcdef0123456789abcdef012";
 
-    private static final IdentityRules PLAIN = new IdentityRules(false, false, CephClusters.NONE);
+    private static final IdentityRules PLAIN = new IdentityRules(false, false, StorageClusters.NONE);
 
     // ---- each kind of storage, by its identity
 
@@ -199,7 +199,7 @@ class StorageIdentifierTest {
 
     @Test
     void whatIsNotIdentifiedSaysWhyAndCanBeRefused() {
-        IdentityRules refuse = new IdentityRules(false, true, CephClusters.NONE);
+        IdentityRules refuse = new IdentityRules(false, true, StorageClusters.NONE);
         for (String path : List.of("/run/vm1.img", "/dev/vdc", "/mnt/fuse/vm1.img", "/dev/loop1", "relative")) {
             assertThat(known("node-a", path).note()).as(path).isPresent();
             assertThat(identify("node-a", refuse, new DiskSource.File(path)))
@@ -335,8 +335,8 @@ class StorageIdentifierTest {
 
     @Test
     void clustersAreToldApartByMonitorsOnly() {
-        CephClusters two = CephClusters.parse(CLUSTER_A + "=mon1,default " + CLUSTER_B + "=mon2,/etc/ceph/b.conf");
-        IdentityRules rules = new IdentityRules(false, false, two);
+        Clusters two = Clusters.ofCeph(CLUSTER_A + "=mon1,default " + CLUSTER_B + "=mon2,/etc/ceph/b.conf");
+        IdentityRules rules = new IdentityRules(false, false, new StorageClusters(two, Clusters.NONE));
         assertThat(rbd(rules, "rbd/vm1")).containsExactly("rbd:rbd/vm1");
         assertThat(rbd(rules, "rbd/vm1", "MON1:6789")).containsExactly("rbd:rbd/vm1");
         assertThat(rbd(rules, "rbd/vm1", "mon2.", "other")).containsExactly("rbd:" + CLUSTER_B + "/rbd/vm1");
@@ -353,14 +353,47 @@ class StorageIdentifierTest {
     @ValueSource(
             strings = {"x=mon1", CLUSTER_A, CLUSTER_A + "=", CLUSTER_A + "=a,a", CLUSTER_A + "=a " + CLUSTER_A + "=b"})
     void wrongClustersAreRefused(String text) {
-        org.assertj.core.api.Assertions.assertThatThrownBy(() -> CephClusters.parse(text))
+        org.assertj.core.api.Assertions.assertThatThrownBy(() -> Clusters.ofCeph(text))
                 .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    /** As QEMU reaches it, and as it is mounted. */
+    @Test
+    void poolsOfGlusterAreToldApartByTheirServersOnly() {
+        assertThat(gluster("east=gl1,gl2 west=gl3", "GL2")).containsExactly("gluster:vol1/dir/vm1.img");
+        assertThat(gluster("east=gl1,gl2 west=gl3", "gl3")).containsExactly("gluster:west/vol1/dir/vm1.img");
+        assertThat(gluster("east=gl1,gl2 west=gl3", "gl4"))
+                .as("of one of them, and nobody knows of which")
+                .containsExactly("gluster:vol1/dir/vm1.img", "gluster:west/vol1/dir/vm1.img");
+        assertThat(gluster("", "gl3")).containsExactly("gluster:vol1/dir/vm1.img");
+        assertThat(mounted("east=gl1 west=gl3")).isEqualTo(gluster("east=gl1 west=gl3", "gl1"));
+        assertThat(mounted("west=gl3 east=gl1")).containsExactly("gluster:east/vol1/dir/vm1.img");
+        assertThat(mounted("west=gl3")).isEqualTo(gluster("west=gl3", "gl9"));
+    }
+
+    private static List<String> gluster(String clusters, String server) {
+        return keys(identify(
+                "node-a",
+                glusterRules(clusters),
+                new DiskSource.Network(
+                        "gluster", "vol1/dir/vm1.img", List.of(NetworkHost.tcp(server, "24007")), null)));
+    }
+
+    private static List<String> mounted(String clusters) {
+        return keys(identify("node-a", glusterRules(clusters), new DiskSource.File("/mnt/gluster/dir/vm1.img")));
+    }
+
+    private static IdentityRules glusterRules(String clusters) {
+        return new IdentityRules(false, false, new StorageClusters(Clusters.NONE, Clusters.ofGluster(clusters)));
     }
 
     private static List<String> rbd(IdentityRules rules, String name, String... monitors) {
         List<NetworkHost> hosts =
                 List.of(monitors).stream().map(m -> NetworkHost.tcp(m, "6789")).toList();
-        Identity identity = identify("node-a", rules, new DiskSource.Network("rbd", name, hosts, null));
+        return keys(identify("node-a", rules, new DiskSource.Network("rbd", name, hosts, null)));
+    }
+
+    private static List<String> keys(Identity identity) {
         return ((Identity.Known) identity)
                 .keys().stream().map(LeaseKey::identity).toList();
     }

@@ -33,7 +33,7 @@ class StorageNamesGoldenTest {
             })
     void aNameOnDiskNeverChanges(String path, String identity, String resource) {
         Identity found = new StorageIdentifier(
-                        new IdentityRules(false, false, CephClusters.NONE), RecordedHost.of("node-a"))
+                        new IdentityRules(false, false, StorageClusters.NONE), RecordedHost.of("node-a"))
                 .identify(new DiskSource.File(path));
         assertThat(((Identity.Known) found).keys())
                 .filteredOn(key -> key.identity().equals(identity))

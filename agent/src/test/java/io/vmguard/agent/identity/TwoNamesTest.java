@@ -20,9 +20,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 class TwoNamesTest {
     private static final String CLUSTER_A = "a7f64266-0894-4f1e-a635-d0aeaca0e993";
     private static final String CLUSTER_B = "b7f64266-0894-4f1e-a635-d0aeaca0e993";
-    private static final IdentityRules PLAIN = new IdentityRules(false, false, CephClusters.NONE);
+    private static final IdentityRules PLAIN = new IdentityRules(false, false, StorageClusters.NONE);
     private static final IdentityRules TWO_CLUSTERS = new IdentityRules(
-            false, false, CephClusters.parse(CLUSTER_A + "=mon1,default " + CLUSTER_B + "=mon2,/etc/ceph/b.conf"));
+            false,
+            false,
+            new StorageClusters(
+                    Clusters.ofCeph(CLUSTER_A + "=mon1,default " + CLUSTER_B + "=mon2,/etc/ceph/b.conf"),
+                    Clusters.NONE));
 
     private static RecordedHost mounts(String table) {
         return new RecordedHost().and("""

@@ -36,6 +36,11 @@ public final class FakeHypervisor implements Hypervisor {
     private LiveDevices devices = new Obedient();
     private final List<String> changes = new ArrayList<>();
     private boolean silent;
+    private boolean listsHang;
+
+    @Nullable
+    private List<ActiveDomain> listed;
+
     private int lists;
 
     @Nullable
@@ -54,6 +59,16 @@ public final class FakeHypervisor implements Hypervisor {
     /** From now on lists cannot tell, or can again. */
     public synchronized void silent(boolean nowSilent) {
         silent = nowSilent;
+    }
+
+    /** From now on lists do not come, as while a hook of any domain is being answered, and single domains can be asked for; or they come again. */
+    public synchronized void listsHang(boolean nowHanging) {
+        listsHang = nowHanging;
+    }
+
+    /** From now on lists show what is active at this moment, as those that were begun by now may. */
+    public synchronized void listsAreLate() {
+        listed = List.copyOf(active.values());
     }
 
     /** The next list throws this. */
@@ -114,9 +129,17 @@ public final class FakeHypervisor implements Hypervisor {
             bug = null;
             throw exception;
         }
+        return silent || listsHang
+                ? new ListResult.CannotTell("libvirt does not answer")
+                : new ListResult.Listed(listed != null ? listed : List.copyOf(active.values()));
+    }
+
+    @Override
+    public synchronized ListResult active(UUID domain, Duration limit) {
         return silent
                 ? new ListResult.CannotTell("libvirt does not answer")
-                : new ListResult.Listed(List.copyOf(active.values()));
+                : new ListResult.Listed(
+                        Optional.ofNullable(active.get(domain)).stream().toList());
     }
 
     @Override
@@ -193,6 +216,11 @@ public final class FakeHypervisor implements Hypervisor {
             public ChangeResult abortJob(UUID domain, String target, Duration limit) {
                 return noted("abort " + target).abortJob(domain, target, limit);
             }
+
+            @Override
+            public ChangeResult cancelMigration(UUID domain, Duration limit) {
+                return noted("cancel").cancelMigration(domain, limit);
+            }
         };
     }
 
@@ -220,6 +248,11 @@ public final class FakeHypervisor implements Hypervisor {
 
         @Override
         public ChangeResult abortJob(UUID domain, String target, Duration limit) {
+            return new ChangeResult.Done();
+        }
+
+        @Override
+        public ChangeResult cancelMigration(UUID domain, Duration limit) {
             return new ChangeResult.Done();
         }
     }

@@ -3,7 +3,6 @@ package io.vmguard.agent.testing;
 
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.KillSignal;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -125,11 +124,6 @@ public final class FakeProcess {
 
         @Override
         public boolean isGone() {
-            return !alive();
-        }
-
-        @Override
-        public boolean awaitGone(Duration limit) {
             return !alive();
         }
 

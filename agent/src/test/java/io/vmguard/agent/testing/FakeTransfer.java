@@ -18,9 +18,11 @@ import io.vmguard.lease.TransferWord;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
@@ -39,11 +41,17 @@ public final class FakeTransfer implements LeaseTransfer {
 
     /** The other side has let go of what it was given. */
     public boolean declined;
+    /** Who has it when it is to be taken back and was not declined. */
+    public AcquireResult holder = FakeLockspace.heldByNodeB("demo1");
+
     /** The other side has given what this one has prepared for. */
     public boolean given;
 
     /** Set: confirmations are on their way until {@link #confirmLate}. */
     public boolean holdBack;
+
+    /** What an earlier process of this host has given. */
+    public final Set<LeaseName> givenBefore = new LinkedHashSet<>();
 
     private final Map<LeaseName, CompletableFuture<ReceiveResult>> late = new LinkedHashMap<>();
 
@@ -71,9 +79,12 @@ public final class FakeTransfer implements LeaseTransfer {
     public CompletableFuture<AcquireResult> takeBack(LeaseName resource) {
         steps.add("take back " + resource);
         return CompletableFuture.completedFuture(
-                declined
-                        ? new AcquireResult.Acquired(new HeldLease(resource, self, 9, LeaseMode.EXCLUSIVE))
-                        : FakeLockspace.heldByNodeB("demo1"));
+                declined ? new AcquireResult.Acquired(new HeldLease(resource, self, 9, LeaseMode.EXCLUSIVE)) : holder);
+    }
+
+    @Override
+    public Set<LeaseName> given() {
+        return Set.copyOf(givenBefore);
     }
 
     @Override

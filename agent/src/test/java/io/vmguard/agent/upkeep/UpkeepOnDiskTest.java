@@ -3,13 +3,12 @@ package io.vmguard.agent.upkeep;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vmguard.agent.testing.SilentListener;
 import io.vmguard.agent.upkeep.UpkeepAnswer.Outcome;
 import io.vmguard.lease.AcquireResult;
 import io.vmguard.lease.LeaseFault;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.LeaseNote;
-import io.vmguard.lease.LeaseUse;
-import io.vmguard.lease.LockspaceListener;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.Timeouts;
 import io.vmguard.lease.device.linux.LinuxClock;
@@ -27,7 +26,6 @@ import io.vmguard.lease.testing.UnderTarget;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
@@ -86,7 +84,7 @@ class UpkeepOnDiskTest {
         engine.close();
     }
 
-    private static final class Joined implements LockspaceListener {
+    private static final class Joined extends SilentListener {
         final CompletableFuture<Owner> done = new CompletableFuture<>();
 
         @Override
@@ -98,18 +96,6 @@ class UpkeepOnDiskTest {
         public void joinFailed(LeaseFault fault, String why) {
             done.completeExceptionally(new IllegalStateException(why));
         }
-
-        @Override
-        public void renewalLate(String why) {}
-
-        @Override
-        public void renewalRecovered() {}
-
-        @Override
-        public void lost(LeaseFault fault, String why) {}
-
-        @Override
-        public void previousLifeLost(Map<LeaseName, LeaseUse> users) {}
     }
 
     private LeaseName held(String name, long hostId) {

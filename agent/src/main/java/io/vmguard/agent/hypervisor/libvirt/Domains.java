@@ -74,6 +74,24 @@ final class Domains {
         }
     }
 
+    /** This domain, if it is active. */
+    static Optional<ActiveDomain> active(Connection connection, UUID uuid) throws LibvirtFailure {
+        LibvirtCalls calls = connection.calls();
+        DomainPointer domain = calls.virDomainLookupByUUID(connection.pointer(), bytes(uuid));
+        if (domain == null) {
+            LibvirtFailure failure = LibvirtFailure.last(calls, "virDomainLookupByUUID");
+            if (failure.is(LibvirtCalls.VIR_ERR_NO_DOMAIN)) {
+                return Optional.empty();
+            }
+            throw failure;
+        }
+        try {
+            return describe(calls, domain);
+        } finally {
+            calls.virDomainFree(domain);
+        }
+    }
+
     private static Optional<ActiveDomain> describe(LibvirtCalls calls, DomainPointer domain) throws LibvirtFailure {
         int id = calls.virDomainGetID(domain);
         if (id < 0) {

@@ -22,6 +22,9 @@ interface LibvirtCalls extends Libvirt {
     /** {@code virErrorNumber}: for a destroy, the domain is not running. */
     int VIR_ERR_OPERATION_INVALID = 55;
 
+    /** {@code virDomainJobType} in libvirt-domain.h. */
+    int VIR_DOMAIN_JOB_NONE = 0;
+
     /** {@code virConnectListAllDomainsFlags} in libvirt-domain.h. */
     int VIR_CONNECT_LIST_DOMAINS_ACTIVE = 1;
 

@@ -7,6 +7,7 @@ import io.vmguard.agent.hypervisor.LiveDevices;
 import java.time.Duration;
 import java.util.UUID;
 import org.libvirt.jna.DomainPointer;
+import org.libvirt.jna.virDomainJobInfo;
 
 /** Changes to running domains through libvirt's C library, on the threads and connections that destroys have too. */
 final class LibvirtDevices implements LiveDevices {
@@ -81,6 +82,19 @@ final class LibvirtDevices implements LiveDevices {
                 domain,
                 limit,
                 (lib, found) -> done(lib, lib.virDomainBlockJobAbort(found, target, 0), "virDomainBlockJobAbort"));
+    }
+
+    @Override
+    public ChangeResult cancelMigration(UUID domain, Duration limit) {
+        return change("cancellation of the migration of domain " + domain, domain, limit, (lib, found) -> {
+            virDomainJobInfo job = new virDomainJobInfo();
+            if (lib.virDomainGetJobInfo(found, job) < 0) {
+                throw LibvirtFailure.last(lib, "virDomainGetJobInfo");
+            }
+            return job.type == LibvirtCalls.VIR_DOMAIN_JOB_NONE
+                    ? new ChangeResult.Unneeded()
+                    : done(lib, lib.virDomainAbortJob(found), "virDomainAbortJob");
+        });
     }
 
     private static ChangeResult done(LibvirtCalls lib, int result, String function) throws LibvirtFailure {

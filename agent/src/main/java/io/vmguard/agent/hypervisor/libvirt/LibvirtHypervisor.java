@@ -13,8 +13,10 @@ import io.vmguard.agent.hypervisor.SuspendResult;
 import io.vmguard.agent.hypervisor.VolumeResult;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -40,6 +42,9 @@ public final class LibvirtHypervisor implements Hypervisor {
 
     private static final int QUERY_THREADS = 8;
 
+    /** Questions about single domains, of which each that hangs holds a thread here and a worker of the daemon. */
+    private static final int SINGLE_QUERIES = 3;
+
     /** Times five calls each: twenty domains at once, which is also what libvirtd has workers for. */
     private static final int DESTROY_CONNECTIONS = 4;
 
@@ -56,6 +61,9 @@ public final class LibvirtHypervisor implements Hypervisor {
     private final BoundedCalls queryCalls = new BoundedCalls("libvirt-query", QUERY_THREADS);
     private final BoundedCalls destroyCalls = new BoundedCalls("libvirt-destroy", DESTROY_THREADS);
     private final AtomicBoolean listing = new AtomicBoolean();
+    /** Domains that are being asked for. Guarded by itself. */
+    private final Set<UUID> asking = new HashSet<>();
+
     private final LibvirtDevices devices;
     /** Guarded by itself. */
     private final Map<UUID, BoundedCalls.Pending<KillResult>> destroying = new HashMap<>();
@@ -105,6 +113,41 @@ public final class LibvirtHypervisor implements Hypervisor {
             return pending.await(limit);
         } catch (LibvirtFailure failure) {
             return new ListResult.CannotTell(failure.reason());
+        }
+    }
+
+    @Override
+    public ListResult active(UUID domain, Duration limit) {
+        synchronized (asking) {
+            if (asking.size() >= SINGLE_QUERIES || !asking.add(domain)) {
+                return new ListResult.CannotTell("earlier questions about single domains are still under way");
+            }
+        }
+        BoundedCalls.Pending<ListResult> pending;
+        try {
+            pending = queryCalls.begin("domain " + domain, call -> {
+                try {
+                    return new ListResult.Listed(
+                            queries.with(call, limit, connection -> Domains.active(connection, domain)).stream()
+                                    .toList());
+                } finally {
+                    asked(domain);
+                }
+            });
+        } catch (LibvirtFailure failure) {
+            asked(domain);
+            return new ListResult.CannotTell(failure.reason());
+        }
+        try {
+            return pending.await(limit);
+        } catch (LibvirtFailure failure) {
+            return new ListResult.CannotTell(failure.reason());
+        }
+    }
+
+    private void asked(UUID domain) {
+        synchronized (asking) {
+            asking.remove(domain);
         }
     }
 

@@ -8,6 +8,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Supplier;
 
@@ -32,7 +33,7 @@ record FileOwner(int user, int group) {
         for (Path at = file; at != null; at = at.getParent()) {
             try {
                 Map<String, Object> seen = Files.readAttributes(at, "unix:uid,gid");
-                return Optional.of(new FileOwner((Integer) seen.get("uid"), (Integer) seen.get("gid")));
+                return Optional.of(new FileOwner(id(seen, "uid"), id(seen, "gid")));
             } catch (AccessDeniedException e) {
                 // The one above may say more.
             } catch (IOException e) {
@@ -40,6 +41,10 @@ record FileOwner(int user, int group) {
             }
         }
         return Optional.empty();
+    }
+
+    private static int id(Map<String, Object> attributes, String name) {
+        return (Integer) Objects.requireNonNull(attributes.get(name));
     }
 
     /**

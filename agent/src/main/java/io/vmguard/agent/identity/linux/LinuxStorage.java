@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -65,13 +66,13 @@ public final class LinuxStorage implements StorageFacts {
         try {
             Path at = Path.of(path);
             Map<String, Object> seen = Files.readAttributes(at, "unix:mode,rdev", LinkOption.NOFOLLOW_LINKS);
-            int mode = (Integer) seen.get("mode");
+            int mode = (Integer) Objects.requireNonNull(seen.get("mode"));
             return switch (mode & TYPE_MASK) {
                 case 0x8000 -> new Node(Node.Kind.FILE, "");
                 case 0x4000 -> new Node(Node.Kind.DIRECTORY, "");
                 case 0xA000 ->
                     new Node(Node.Kind.LINK, Files.readSymbolicLink(at).toString());
-                case BLOCK -> new Node(Node.Kind.BLOCK_DEVICE, number((Long) seen.get("rdev")));
+                case BLOCK -> new Node(Node.Kind.BLOCK_DEVICE, number((Long) Objects.requireNonNull(seen.get("rdev"))));
                 default -> new Node(Node.Kind.OTHER, "");
             };
         } catch (NoSuchFileException e) {
@@ -116,8 +117,19 @@ public final class LinuxStorage implements StorageFacts {
             return head;
         }
         return FileOwner.nearest(image)
-                .flatMap(owner -> owner.call(() -> read(image, length)))
+                .flatMap(owner -> owner.call(() -> read(image, length)).map(again -> asOwner(unreadable, owner, again)))
                 .orElse(head);
+    }
+
+    /** What the owner was told; if that is no as well, why that may be. */
+    static Head asOwner(Unreadable asRoot, FileOwner owner, Head again) {
+        return again instanceof Unreadable unreadable && unreadable.denied()
+                ? new Unreadable(
+                        asRoot.reason() + ", neither to root nor to the owner, user "
+                                + Integer.toUnsignedString(owner.user())
+                                + " (a server with root_squash takes root for nobody: give it to the user that QEMU runs as)",
+                        true)
+                : again;
     }
 
     private static Head read(Path image, int length) {

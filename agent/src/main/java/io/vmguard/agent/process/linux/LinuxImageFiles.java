@@ -18,6 +18,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -98,12 +99,15 @@ public final class LinuxImageFiles implements ImageFiles, AutoCloseable {
 
     private static FileKey key(Map<String, Object> attributes) {
         boolean block = type(attributes) == BLOCK_DEVICE;
-        long device = (Long) attributes.get(block ? "rdev" : "dev");
-        return new FileKey(block, device, block ? 0 : (Long) attributes.get("ino"));
+        return new FileKey(block, number(attributes, block ? "rdev" : "dev"), block ? 0 : number(attributes, "ino"));
+    }
+
+    private static long number(Map<String, Object> attributes, String name) {
+        return (Long) Objects.requireNonNull(attributes.get(name));
     }
 
     private static int type(Map<String, Object> attributes) {
-        return (Integer) attributes.get("mode") & TYPE;
+        return (Integer) Objects.requireNonNull(attributes.get("mode")) & TYPE;
     }
 
     @Override

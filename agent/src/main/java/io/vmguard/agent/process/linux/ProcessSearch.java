@@ -61,7 +61,8 @@ final class ProcessSearch {
      */
     boolean daemonGone() {
         try {
-            return noDaemonListed() && noDaemonListed();
+            boolean firstTime = noDaemonListed();
+            return firstTime && noDaemonListed();
         } catch (IOException e) {
             return false;
         }

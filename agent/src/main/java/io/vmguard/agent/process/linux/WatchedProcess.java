@@ -4,11 +4,8 @@ package io.vmguard.agent.process.linux;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.KillSignal;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -22,9 +19,9 @@ final class WatchedProcess implements GuardedProcess {
     private final Pidfd pidfd;
     private final ProcFs proc;
     private final ProcessWatch watch;
-    private final CountDownLatch gone = new CountDownLatch(1);
+    private volatile boolean gone;
 
-    /** Guarded by itself, together with the count-down of {@code gone}. */
+    /** Guarded by itself, together with the writes of {@code gone}. */
     private final List<Runnable> listeners = new ArrayList<>();
 
     private WatchedProcess(int pid, long startTicks, Pidfd pidfd, ProcFs proc, ProcessWatch watch) {
@@ -58,18 +55,13 @@ final class WatchedProcess implements GuardedProcess {
 
     @Override
     public boolean isGone() {
-        return gone.getCount() == 0 || pidfd.isReadable();
-    }
-
-    @Override
-    public boolean awaitGone(Duration limit) throws InterruptedException {
-        return gone.await(limit.toNanos(), TimeUnit.NANOSECONDS) || isGone();
+        return gone || pidfd.isReadable();
     }
 
     @Override
     public void onGone(Runnable listener) {
         synchronized (listeners) {
-            if (gone.getCount() > 0) {
+            if (!gone) {
                 listeners.add(listener);
                 return;
             }
@@ -93,7 +85,7 @@ final class WatchedProcess implements GuardedProcess {
     }
 
     private KillSignal send(int signal) {
-        return gone.getCount() == 0 ? new KillSignal.AlreadyGone() : pidfd.send(signal);
+        return gone ? new KillSignal.AlreadyGone() : pidfd.send(signal);
     }
 
     @Override
@@ -116,7 +108,7 @@ final class WatchedProcess implements GuardedProcess {
     void gone() {
         List<Runnable> toTell;
         synchronized (listeners) {
-            gone.countDown();
+            gone = true;
             toTell = List.copyOf(listeners);
             listeners.clear();
         }

@@ -94,6 +94,7 @@ class LibvirtHypervisorTest {
         UUID unknown = UUID.randomUUID();
         assertThat(devices.pause(unknown, LIMIT)).isInstanceOf(ChangeResult.Unneeded.class);
         assertThat(devices.unplug(unknown, "virtio-disk1", LIMIT)).isInstanceOf(ChangeResult.Unneeded.class);
+        assertThat(devices.cancelMigration(unknown, LIMIT)).isInstanceOf(ChangeResult.Unneeded.class);
         assertThat(devices.eject(unknown, "fda", LIMIT)).isInstanceOf(ChangeResult.Unneeded.class);
         assertThat(devices.eject(unknown, "x'/><y", LIMIT)).isInstanceOf(ChangeResult.Failed.class);
         UUID running = UUID.randomUUID();
@@ -118,6 +119,23 @@ class LibvirtHypervisorTest {
                 .orElseThrow();
         assertThat(domain.id()).isPositive();
         assertThat(new String(domain.xml(), StandardCharsets.UTF_8)).contains("<name>läuft</name>", running.toString());
+    }
+
+    @Test
+    void oneDomainIsAskedForByItself() {
+        UUID running = UUID.randomUUID();
+        UUID off = UUID.randomUUID();
+        host.create("läuft", running);
+        host.define("off", off);
+
+        List<ActiveDomain> active = ((ListResult.Listed) hypervisor.active(running, LIMIT)).domains();
+
+        assertThat(active).singleElement().satisfies(domain -> {
+            assertThat(domain.uuid()).isEqualTo(running);
+            assertThat(new String(domain.xml(), StandardCharsets.UTF_8)).contains("<name>läuft</name>");
+        });
+        assertThat(hypervisor.active(off, LIMIT)).isEqualTo(new ListResult.Listed(List.of()));
+        assertThat(hypervisor.active(UUID.randomUUID(), LIMIT)).isEqualTo(new ListResult.Listed(List.of()));
     }
 
     @Test
@@ -219,6 +237,7 @@ class LibvirtHypervisorTest {
     void nothingIsAnsweredAfterTheEnd() {
         hypervisor.close();
         assertThat(hypervisor.listActive(LIMIT)).isInstanceOf(ListResult.CannotTell.class);
+        assertThat(hypervisor.active(UUID.randomUUID(), LIMIT)).isInstanceOf(ListResult.CannotTell.class);
         assertThat(hypervisor.destroy(UUID.randomUUID(), LIMIT)).isInstanceOf(KillResult.Unknown.class);
         assertThat(hypervisor.resolveVolume("p", "v", "", LIMIT)).isInstanceOf(VolumeResult.CannotTell.class);
         assertThatNoException().isThrownBy(hypervisor::close);

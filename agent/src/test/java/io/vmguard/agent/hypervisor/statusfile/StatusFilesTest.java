@@ -106,7 +106,7 @@ class StatusFilesTest {
         replace(directory, "demo1", "running", "migration out", "/a.img");
         assertThat(nextStatus().migratesOut()).isTrue();
         replace(directory, "demo2", "paused", "migration in", "/a.img");
-        assertThat(awaitState("paused").migratesIn()).isTrue();
+        assertThat(awaitState("paused").job()).isEqualTo("migration in");
     }
 
     private static void replace(Path directory, String name, String state, String job, String disk) throws IOException {

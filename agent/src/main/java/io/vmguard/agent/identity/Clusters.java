@@ -13,47 +13,60 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Several Ceph clusters that are used with one lease directory, as the configuration names them:
- * {@code FSID=WORD,WORD FSID=WORD}. A word is a monitor's name or address, or the path of a {@code ceph.conf}; {@code default} stands
- * for a source that names neither.
+ * Several clusters of one kind of storage that are used with one lease directory, as the configuration names them:
+ * {@code ID=WORD,WORD ID=WORD}. A word is a server's name or address, or the path of a {@code ceph.conf}; {@code default} stands for a
+ * source that names neither.
  *
  * <p>Identities in the first cluster are those of hosts that know no clusters, so that a second one can be added while domains run. What
  * cannot be told to be in one cluster is in each of them: it takes the name of all.
  */
-public final class CephClusters {
+public final class Clusters {
 
     /** One cluster, or several that are not told apart. */
-    public static final CephClusters NONE = new CephClusters(Map.of());
+    public static final Clusters NONE = new Clusters(Map.of());
 
-    private static final Pattern ENTRY =
-            Pattern.compile("([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})=([^\\s=]+)");
+    private static final Pattern FSID =
+            Pattern.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}");
+    private static final Pattern NAME = Pattern.compile("[0-9a-zA-Z][0-9a-zA-Z_.-]*");
+    private static final Pattern ENTRY = Pattern.compile("([^\\s=]+)=([^\\s=]+)");
 
-    private final Map<String, Set<String>> wordsOfFsid;
+    private final Map<String, Set<String>> wordsOfId;
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof CephClusters clusters && clusters.wordsOfFsid.equals(wordsOfFsid);
+        return other instanceof Clusters clusters && clusters.wordsOfId.equals(wordsOfId);
     }
 
     @Override
     public int hashCode() {
-        return wordsOfFsid.hashCode();
+        return wordsOfId.hashCode();
     }
 
     @Override
     public String toString() {
-        return wordsOfFsid.toString();
+        return wordsOfId.toString();
     }
 
-    private CephClusters(Map<String, Set<String>> wordsOfFsid) {
-        this.wordsOfFsid = wordsOfFsid;
+    private Clusters(Map<String, Set<String>> wordsOfId) {
+        this.wordsOfId = wordsOfId;
     }
 
     /**
+     * Clusters of Ceph, by their fsid and their monitors.
+     *
      * @param text as configured; empty for {@link #NONE}
      * @throws IllegalArgumentException with a sentence for people
      */
-    public static CephClusters parse(String text) {
+    public static Clusters ofCeph(String text) {
+        return parse(text, FSID, "FSID=MONITOR,MONITOR");
+    }
+
+    /** Trusted pools of GlusterFS, by a name that operators give them and their servers. As {@link #ofCeph}. */
+    public static Clusters ofGluster(String text) {
+        return parse(text, NAME, "NAME=SERVER,SERVER");
+    }
+
+    private static Clusters parse(String text, Pattern id, String form) {
         Map<String, Set<String>> clusters = new LinkedHashMap<>();
         Set<String> seen = new TreeSet<>();
         for (String entry : text.strip().split("\\s+")) {
@@ -61,8 +74,8 @@ public final class CephClusters {
                 continue;
             }
             Matcher matcher = ENTRY.matcher(entry);
-            if (!matcher.matches()) {
-                throw new IllegalArgumentException("'" + entry + "' is not FSID=MONITOR,MONITOR");
+            if (!matcher.matches() || !id.matcher(matcher.group(1)).matches()) {
+                throw new IllegalArgumentException("'" + entry + "' is not " + form);
             }
             Set<String> words = new LinkedHashSet<>();
             for (String word : matcher.group(2).split(",")) {
@@ -76,16 +89,16 @@ public final class CephClusters {
                 throw new IllegalArgumentException("cluster " + matcher.group(1) + " is there twice");
             }
         }
-        return new CephClusters(clusters);
+        return new Clusters(clusters);
     }
 
     /**
-     * What goes before the name of an image: empty for the first cluster, {@code FSID/} for another; all of them if it may be any.
+     * What goes before the name of an image: empty for the first cluster, {@code ID/} for another; all of them if it may be any.
      *
-     * @param fsid of the cluster if the host knows it, or empty
-     * @param words by which the source names the cluster: monitors, a path of a configuration; none means the host's default
+     * @param id of the cluster if the host knows it, or empty
+     * @param words by which the source names the cluster: servers, a path of a configuration; none means the host's default
      */
-    List<String> prefixes(String fsid, List<String> words) {
+    List<String> prefixes(String id, List<String> words) {
         List<String> all = new ArrayList<>();
         List<String> named = new ArrayList<>();
         Set<String> spelled = new TreeSet<>();
@@ -93,12 +106,12 @@ public final class CephClusters {
         if (spelled.isEmpty()) {
             spelled.add("default");
         }
-        wordsOfFsid.forEach((cluster, known) -> {
+        wordsOfId.forEach((cluster, known) -> {
             String prefix = all.isEmpty() ? "" : cluster + "/";
             all.add(prefix);
-            boolean meant = fsid.isEmpty()
+            boolean meant = id.isEmpty()
                     ? known.stream().anyMatch(spelled::contains)
-                    : fsid.toLowerCase(Locale.ROOT).equals(cluster);
+                    : id.toLowerCase(Locale.ROOT).equals(cluster);
             if (meant) {
                 named.add(prefix);
             }

@@ -5,16 +5,21 @@
 #
 #   bench-host setup VARIANT IO_TIMEOUT_S   disks and domains below /bench, and the lock manager
 #   bench-host cycle DOMAIN                 virsh create and destroy: two numbers
+#   bench-host life                         what a domain does while it runs: a number for each of these:
+#   bench-host life-steps
 #   bench-host memory                       resident memory of vmguard's agent: KiB
 #   bench-host agent-start                  vmguard's agent stopped, then started: until hooks are answered, until ready,
 #                                           and the first virsh create after that
-#   bench-host cli                          vmguard status, vmguard explain
+#   bench-host cli                          java -version; vmguard status, explain, whohas
 set -eu
 export LC_ALL=C LIBVIRT_DEFAULT_URI=qemu:///system
 
 disks='1 2 3 4 5 6 7 8'
 leases=/bench/leases
 socket=/run/vmguard/agent.sock
+
+# Of a domain without a guest: SCSI, whose disks leave without one.
+life_steps='attach detach snapshot commit pause resume'
 
 fail() {
     printf 'bench-host: %s\n' "$*" >&2
@@ -30,6 +35,11 @@ setup() { # VARIANT IO_TIMEOUT_S
     done
     test-domain one --file /bench/disk1.img >/bench/one.xml
     test-domain eight "${eight[@]}" >/bench/eight.xml
+    test-domain life --file /bench/disk1.img --xml "<controller type='scsi' model='virtio-scsi'/>" >/bench/life.xml
+    cat >/bench/more.xml <<X
+<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='/bench/disk2.img'/>
+  <target dev='sda' bus='scsi'/></disk>
+X
     mkdir -m 0700 "$leases"
 
     case $1 in
@@ -70,6 +80,22 @@ cycle() { # DOMAIN
     printf '%s %s\n' "$create" "$destroy"
 }
 
+# As many numbers as steps: of the snapshot what it takes to go on in an overlay, of the commit what it takes until the
+# domain is back on its disk, which has not changed meanwhile.
+life() {
+    local said times
+    rm -f /bench/overlay.qcow2
+    said=$(virsh -q -t "connect; create /bench/life.xml; attach-device life /bench/more.xml;
+        detach-device life /bench/more.xml;
+        snapshot-create-as life s --disk-only --no-metadata --diskspec vda,file=/bench/overlay.qcow2;
+        blockcommit life vda --active --pivot --wait; suspend life; resume life; destroy life") || fail "virsh: $said"
+    times=$(sed -n 's/.*(Time: \([0-9.]*\) ms).*/\1/p' <<<"$said")
+    # shellcheck disable=SC2086 # one number a line
+    set -- $times
+    [ $# -eq 9 ] || fail "virsh: $said"
+    printf '%s %s %s %s %s %s\n' "$3" "$4" "$5" "$6" "$7" "$8"
+}
+
 memory() {
     awk '$1 == "VmRSS:" { print $2 }' "/proc/$(systemctl show -p MainPID --value vmguard)/status"
 }
@@ -100,19 +126,29 @@ agent_start() {
     done
 }
 
-cli() {
-    local begin_us middle_us end_us
+# milliseconds COMMAND...: how long it takes.
+milliseconds() {
+    local begin_us
     begin_us=$(now_us)
-    vmguard status >/dev/null
-    middle_us=$(now_us)
-    vmguard explain /bench/one.xml >/dev/null
-    end_us=$(now_us)
-    printf '%s %s\n' "$(ms $((middle_us - begin_us)))" "$(ms $((end_us - middle_us)))"
+    "$@" >/dev/null 2>&1 || fail "$*"
+    ms $(($(now_us) - begin_us))
+}
+
+# Beside a JVM that does nothing.
+cli() {
+    local java status explain whohas
+    java=$(milliseconds java -version)
+    status=$(milliseconds vmguard status)
+    explain=$(milliseconds vmguard explain /bench/one.xml)
+    whohas=$(milliseconds vmguard whohas /bench/disk1.img)
+    printf '%s %s %s %s\n' "$java" "$status" "$explain" "$whohas"
 }
 
 case ${1-} in
     setup) setup "$2" "$3" ;;
     cycle) cycle "$2" ;;
+    life) life ;;
+    life-steps) echo "$life_steps" ;;
     memory) memory ;;
     agent-start) agent_start ;;
     cli) cli ;;

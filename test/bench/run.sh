@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh: what a lock manager costs the start and the end of a domain. Prints, from one run on this machine, the times of
-# `virsh create` and `virsh destroy` without a lock manager, with libvirt-sanlock, with virtlockd and with vmguard; then
-# what vmguard's agent needs to start, its memory, and the times of its command line. Less than 5 minutes. Root or sudo.
+# run.sh: what a lock manager costs a domain. Prints, from one run on this machine, the times of `virsh create` and
+# `virsh destroy` without a lock manager, with libvirt-sanlock, with virtlockd and with vmguard, and those of what a domain
+# does while it runs without one and with vmguard; then what vmguard's agent needs to start, its memory, and the times of
+# its command line. Less than 6 minutes. Root or sudo.
 #
 #   VMGUARD_BENCH_CYCLES   cycles per line of the table (default 15; at least 10 give a usable median)
 #   VMGUARD_BENCH_DEB      package to measure instead of what this tree builds
@@ -14,7 +15,7 @@
 set -eu
 
 cycles=${VMGUARD_BENCH_CYCLES:-15}
-starts=5
+starts=7
 # Both shared-storage lock managers get the same; it changes nothing in the cycles but how often they renew.
 io_timeout_s=1
 # After each cycle, so that what a lock manager does in the background is over when the next variant's turn comes.
@@ -27,6 +28,8 @@ root=$(cd "$here/../.." && pwd)
 infra=$root/test/infra
 variants='none sanlock virtlockd vmguard'
 domains='one eight'
+# The others leave a domain that runs alone, or cannot do this: docs/benchmarks.md.
+life_variants='none vmguard'
 prefix=vmguard-bench-$$
 
 say() { printf 'bench: %s\n' "$*" >&2; }
@@ -97,6 +100,19 @@ while [ "$round" -lt "$cycles" ]; do
     round=$((round + 1))
 done
 
+say "$cycles rounds of what a domain does while it runs"
+round=0
+for variant in $life_variants; do in_host "$variant" life >/dev/null; done
+while [ "$round" -lt "$cycles" ]; do
+    for variant in $life_variants; do
+        times=$(in_host "$variant" life)
+        printf '%s %s\n' "$variant" "$times" >>"$work/life"
+        sleep "$pause_s"
+    done
+    round=$((round + 1))
+done
+steps=$(in_host none life-steps)
+
 load=$(cut -d ' ' -f 1-3 /proc/loadavg)
 say "vmguard's agent"
 sleep "$idle_s"
@@ -153,10 +169,21 @@ awk -v variants="$variants" -v domains="$domains" "$awk_functions"'
         }
     }' "$work/cycles"
 
+printf '\nWhat a domain does while it runs, ms: median (least-most) of %s; extra: median of the pairs'\'' differences\n\n' "$cycles"
+awk -v steps="$steps" "$awk_functions"'
+    { for (s = 2; s <= NF; s++) { all[$1, s] = all[$1, s] " " $s
+          if ($1 == "none") before[s] = $s; else extra[s] = extra[s] " " ($s - before[s]) } }
+    END {
+        printf "%-12s%-20s%-20s%s\n", "", "none", "vmguard", "extra"
+        n = split(steps, step)
+        for (s = 1; s <= n; s++)
+            printf "%-12s%-20s%-20s%.1f\n", step[s], cell(all["none", s + 1]), cell(all["vmguard", s + 1]), split_median(extra[s + 1])
+    }' "$work/life"
+
 printf '\nvmguard'\''s agent and command line: median (least-most) of %s\n\n' "$starts"
 awk -v wait_ms=$((2000 * io_timeout_s)) -v idle_s="$idle_s" "$awk_functions"'
     FILENAME ~ /starts$/ { socket = socket " " $1; ready = ready " " $2 - wait_ms; first = first " " $3 }
-    FILENAME ~ /cli$/ { status = status " " $1; explain = explain " " $2 }
+    FILENAME ~ /cli$/ { java = java " " $1; status = status " " $2; explain = explain " " $3; whohas = whohas " " $4 }
     FILENAME ~ /memory$/ { rss = $1 / 1024 }
     END {
         printf "%-62s%s ms\n", "start until hooks are answered", cell(socket)
@@ -164,5 +191,7 @@ awk -v wait_ms=$((2000 * io_timeout_s)) -v idle_s="$idle_s" "$awk_functions"'
         printf "%-62s%s ms\n", "virsh create of one disk, the first after that", cell(first)
         printf "%-62s%s ms\n", "vmguard status", cell(status)
         printf "%-62s%s ms\n", "vmguard explain, one disk", cell(explain)
+        printf "%-62s%s ms\n", "vmguard whohas, one path", cell(whohas)
+        printf "%-62s%s ms\n", "java -version, for comparison", cell(java)
         printf "%-62s%5.1f MiB\n", "resident memory of the agent, idle for " idle_s " s after the cycles", rss
     }' "$work/starts" "$work/cli" "$work/memory"

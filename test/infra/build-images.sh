@@ -1,16 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# build-images.sh [--force] [bookworm|trixie|jammy]: build the image vmguard-testhost:TAG, or vmguard-testhost-trixie:TAG
-# (Debian 13), or vmguard-testhost-jammy:TAG (Ubuntu 22.04), also tagged latest. TAG is a hash of what goes into it, so an
-# unchanged image is not built again (--force does). Prints the full image name on stdout, the rest on stderr.
+# build-images.sh [--force] [bookworm|trixie|jammy|virtqemud|apparmor]: build the image vmguard-testhost:TAG, or
+# vmguard-testhost-NAME:TAG: trixie (Debian 13), jammy (Ubuntu 22.04), or what NAME/Dockerfile makes of vmguard-testhost
+# (virtqemud, apparmor); also tagged latest. TAG is a hash of what goes into it, so an unchanged image is not
+# built again (--force does). Prints the full image name on stdout, the rest on stderr.
 # The base is debian:bookworm-slim and its like where a registry answers, else what debootstrap makes from the machine's
 # own apt sources, so that no registry is needed. (Not the machine's distribution: from the distribution's own server.)
 set -eu
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 here=$(cd "$(dirname "$0")" && pwd)
+say() { printf 'build-images: %s\n' "$*" >&2; }
+root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
 force=
+base=
+note=
 if [ "${1:-}" = --force ]; then
     force=yes
     shift
@@ -35,12 +41,27 @@ case $release in
         name=vmguard-testhost-$release
         dockerfile=Dockerfile.release
         ;;
+    virtqemud)
+        name=vmguard-testhost-virtqemud
+        dockerfile=Dockerfile
+        sources=
+        base=$("$here/build-images.sh")
+        note=': libvirt is compiled, which takes five to fifteen minutes on two cores'
+        ;;
+    apparmor)
+        name=vmguard-testhost-apparmor
+        dockerfile=Dockerfile
+        sources='apparmor/apparmor-vm apparmor/init'
+        base=$("$here/build-images.sh")
+        ;;
     *)
         echo "build-images: no test host of release $release is known" >&2
         exit 2
         ;;
 esac
-sources="image/$dockerfile $sources"
+directory=image
+if [ -n "$base" ]; then directory=$release; fi
+sources="$directory/$dockerfile $sources"
 if [ "$release" = jammy ]; then
     base_pulled=ubuntu:22.04
     keyring=/usr/share/keyrings/ubuntu-archive-keyring.gpg
@@ -48,12 +69,9 @@ if [ "$release" = jammy ]; then
     java=openjdk-17-jre-headless
 fi
 
-say() { printf 'build-images: %s\n' "$*" >&2; }
-root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
-
 cd "$here"
 # shellcheck disable=SC2086 # a list of files without spaces
-tag=$(sha256sum $sources | sha256sum | cut -c1-12)
+tag=$({ sha256sum $sources; printf %s "$base"; } | sha256sum | cut -c1-12)
 image=$name:$tag
 if [ -z "$force" ] && docker image inspect "$image" >/dev/null 2>&1; then
     docker tag "$image" "$name:latest"
@@ -130,7 +148,9 @@ make_local_base() {
     root tar -C "$work/base" -c . | docker import --change 'CMD ["/bin/sh"]' - "$base_local" >/dev/null
 }
 
-if docker image inspect "$base_pulled" >/dev/null 2>&1; then
+if [ -n "$base" ]; then
+    : # one of ours
+elif docker image inspect "$base_pulled" >/dev/null 2>&1; then
     base=$base_pulled
 elif docker image inspect "$base_local" >/dev/null 2>&1; then
     base=$base_local
@@ -163,7 +183,7 @@ if ! docker buildx version >/dev/null 2>&1; then
     DOCKER_BUILDKIT=0
     export DOCKER_BUILDKIT
 fi
-say "building $image"
+say "building $image$note"
 if ! docker build "$@" "$work/context" >"$work/build.log" 2>&1; then
     tail -n 40 "$work/build.log" >&2
     say "docker build failed"

@@ -11,6 +11,12 @@ import java.util.stream.Stream;
 
 /** The packages that {@code make deb} and {@code make rpm} have built from this checkout. */
 final class BuiltPackage {
+    /** What either may be in size: it is copied to every host of a fleet. */
+    static final long MAX_BYTES = 15L << 20;
+
+    /** A directory in the place of a file that the agent writes before it leaves its domains alone: then it does not. */
+    static final String IN_THE_WAY_OF_A_STOP = "/run/vmguard/__LIBVIRT__DISKS__.membership.new";
+
     private BuiltPackage() {}
 
     /** The newest Debian package, if there is any. */

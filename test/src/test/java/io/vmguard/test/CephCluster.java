@@ -5,10 +5,12 @@ import com.github.dockerjava.api.model.Bind;
 import com.github.dockerjava.api.model.Volume;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.time.Duration;
 import java.util.List;
+import java.util.Random;
 import org.testcontainers.containers.wait.strategy.Wait;
 
 /**
@@ -60,12 +62,25 @@ public final class CephCluster extends TestContainer {
 
     private static int[] twoFreePorts() {
         // Both open at a time, or they could be the same.
-        try (ServerSocket one = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
-                ServerSocket two = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+        try (ServerSocket one = freePort();
+                ServerSocket two = freePort()) {
             return new int[] {one.getLocalPort(), two.getLocalPort()};
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** Below those that the kernel gives to connections: one of them could take it before the monitor does. */
+    private static ServerSocket freePort() throws IOException {
+        Random random = new Random();
+        for (int tries = 0; tries < 100; tries++) {
+            try {
+                return new ServerSocket(random.nextInt(20_000, 30_000), 1, InetAddress.getLoopbackAddress());
+            } catch (BindException e) {
+                // Somebody has it; another one then.
+            }
+        }
+        throw new IOException("no port between 20000 and 30000 is free");
     }
 
     /** {@code ceph.conf} and the keyrings: what hosts need at {@code /etc/ceph}. */

@@ -87,7 +87,7 @@ final class DeviceRows {
                                         site.leases().resolve(DEVICE),
                                         site.clock,
                                         new SecureRandom(),
-                                        Duration.ofSeconds(1)))
+                                        Duration.ofSeconds(5)))
                         .make(
                                 new LeaseName(LS),
                                 io.vmguard.lease.inspect.Geometry.all().stream()

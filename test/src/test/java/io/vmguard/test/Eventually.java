@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 /** Waits for something to become true, never longer than a limit, never a fixed time. */
 public final class Eventually {
     private static final Duration POLL = Duration.ofMillis(100);
+    private static final Duration CLOSE_POLL = Duration.ofMillis(5);
 
     /** What is waited for. An exception or failed assertion means "not yet"; the last one is shown when the limit is over. */
     public interface Condition {
@@ -31,8 +32,18 @@ public final class Eventually {
         get(description, limit, () -> condition.holds() ? Optional.of(true) : Optional.empty());
     }
 
+    /** The same for something that is soon over, if a look at it costs next to nothing. */
+    static void awaitClosely(String description, Duration limit, Condition condition) {
+        boolean ignored =
+                get(description, limit, CLOSE_POLL, () -> condition.holds() ? Optional.of(true) : Optional.empty());
+    }
+
     /** The same for something that is wanted itself. */
     public static <T> T get(String description, Duration limit, Source<T> source) {
+        return get(description, limit, POLL, source);
+    }
+
+    private static <T> T get(String description, Duration limit, Duration poll, Source<T> source) {
         long startedNanos = System.nanoTime();
         // Never counted down: a wait on it is a pause that an interrupt ends.
         CountDownLatch never = new CountDownLatch(1);
@@ -58,13 +69,13 @@ public final class Eventually {
                         "waited %.1f s in vain for %s%s".formatted(limit.toMillis() / 1000.0, description, detail),
                         last);
             }
-            pause(never, description);
+            pause(never, poll, description);
         }
     }
 
-    private static void pause(CountDownLatch never, String description) {
+    private static void pause(CountDownLatch never, Duration poll, String description) {
         try {
-            boolean ignored = never.await(POLL.toMillis(), TimeUnit.MILLISECONDS);
+            boolean ignored = never.await(poll.toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new AssertionError("interrupted while waiting for " + description, e);

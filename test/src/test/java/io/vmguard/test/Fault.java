@@ -302,13 +302,20 @@ enum Fault {
         return this == HOST_FROZEN || this == POWER_LOSS;
     }
 
-    /** Whether the two at once are anything but one of them alone. */
+    /** The kernel freezes no process in uninterruptible sleep, neither in a cgroup nor to suspend the machine. */
+    private boolean cannotBeFrozen() {
+        return this == IMAGE_STORAGE_STALLS;
+    }
+
+    /** Whether the two can be had at once and are anything but one of them alone. */
     boolean combinesWith(Fault other) {
         return this != other
                 && !(onLeaseStorage() && other.onLeaseStorage())
                 && !(onAgent() && other.onAgent())
                 && !(onLibvirtd() && other.onLibvirtd())
                 && !(onWholeHost() && other.onWholeHost())
+                && !(cannotBeFrozen() && other == HOST_FROZEN)
+                && !(this == HOST_FROZEN && other.cannotBeFrozen())
                 && this != POWER_LOSS
                 && other != POWER_LOSS;
     }

@@ -77,6 +77,15 @@ class FaultMatrixIT {
             return !error.isEmpty();
         }
 
+        /** It did not end for want of a renewal: the last one is at most two io_timeouts older than the fault. */
+        boolean endedEarly() {
+            return diedMillis > 0
+                    && diedMillis
+                            < FaultPair.LOST
+                                    .minus(FaultPair.IO_TIMEOUT.multipliedBy(3))
+                                    .toMillis();
+        }
+
         String line() {
             return String.format(
                     Locale.ROOT,
@@ -150,7 +159,7 @@ class FaultMatrixIT {
                 }
                 Outcome outcome = run(pair, row);
                 System.out.println("fault matrix: " + outcome.line());
-                if (outcome.fails()) {
+                if (outcome.fails() || outcome.endedEarly()) {
                     System.out.println(pair.journal());
                 }
                 outcomes.add(outcome);

@@ -30,7 +30,7 @@ final class FaultPair implements AutoCloseable {
     private static final String IMAGE_FAULT = "/var/tmp/image-fault";
 
     private static final int COUNTER_SECTOR = 100;
-    private static final Duration SOON = Duration.ofSeconds(30);
+    private static final Duration SOON = Duration.ofSeconds(60);
 
     final GuardedHost a;
     final GuardedHost b;
@@ -162,19 +162,12 @@ final class FaultPair implements AutoCloseable {
 
     /** Gives the agent so little memory that the kernel kills it, then its usual share. */
     void outOfMemory() {
-        String pid = property("MainPID");
+        String pid = a.host.property("vmguard", "MainPID");
         a.host.sh("g=$(sed -n 's,^[0-9]*:memory:,,p' /proc/" + pid + "/cgroup); "
                 + "if [ -n \"$g\" ]; then f=/sys/fs/cgroup/memory$g/memory.limit_in_bytes; else "
                 + "f=/sys/fs/cgroup$(sed -n 's,^0::,,p' /proc/" + pid + "/cgroup)/memory.max; fi; "
                 + "for m in 64 32 16 8; do echo ${m}M > $f; sleep 0.5; kill -0 " + pid + " 2>/dev/null || break; done; "
                 + "echo -1 > $f 2>/dev/null || echo max > $f; kill -KILL " + pid + " 2>/dev/null; true");
-    }
-
-    private String property(String name) {
-        return a.host.sh("systemctl show -P " + name + " vmguard")
-                .mustSucceed()
-                .stdout()
-                .strip();
     }
 
     /** Ends both domains and waits until both hosts are as before; false if this pair cannot be used again. */

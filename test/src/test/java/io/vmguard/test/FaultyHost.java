@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.test;
 
-import com.github.dockerjava.api.model.AccessMode;
 import com.github.dockerjava.api.model.Bind;
 import com.github.dockerjava.api.model.Capability;
 import com.github.dockerjava.api.model.Device;
 import com.github.dockerjava.api.model.Volume;
-import com.sun.jna.Native;
 import io.vmguard.lease.LeaseFault;
-import io.vmguard.lease.engine.LeaseEngine;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -22,8 +18,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.testcontainers.containers.wait.strategy.Wait;
 
 /**
@@ -40,7 +34,7 @@ final class FaultyHost extends TestContainer {
     private final SharedDir control;
     private final ExecutorService asking = Executors.newCachedThreadPool();
 
-    private FaultyHost(SharedDir leases, SharedDir control, List<Path> classPath, String lockspace, int hostId) {
+    private FaultyHost(SharedDir leases, SharedDir control, EngineClassPath classPath, String lockspace, int hostId) {
         super(
                 "faulty",
                 "faulty",
@@ -57,9 +51,7 @@ final class FaultyHost extends TestContainer {
                         .formatted(
                                 LEASES,
                                 CONTROL,
-                                IntStream.range(0, classPath.size())
-                                        .mapToObj(i -> "/cp/" + i)
-                                        .collect(Collectors.joining(":")),
+                                classPath.inContainer(),
                                 EngineServer.class.getName(),
                                 lockspace,
                                 Site.T,
@@ -67,24 +59,16 @@ final class FaultyHost extends TestContainer {
         this.control = control;
     }
 
-    private static List<Bind> binds(SharedDir leases, SharedDir control, List<Path> classPath) {
-        List<Bind> binds = new ArrayList<>();
+    private static List<Bind> binds(SharedDir leases, SharedDir control, EngineClassPath classPath) {
+        List<Bind> binds = new ArrayList<>(classPath.binds());
         binds.add(new Bind(leases.toString(), new Volume("/shared")));
         binds.add(new Bind(control.toString(), new Volume(CONTROL)));
-        for (int i = 0; i < classPath.size(); i++) {
-            binds.add(new Bind(classPath.get(i).toString(), new Volume("/cp/" + i), AccessMode.ro));
-        }
         return binds;
     }
 
     /** A member under this host id, on storage without a fault. The lockspace must be there. */
     static FaultyHost member(SharedDir leases, String lockspace, int hostId) {
-        FaultyHost host = new FaultyHost(
-                leases,
-                SharedDir.create("control"),
-                List.of(whereFrom(LeaseEngine.class), whereFrom(Native.class), whereFrom(EngineServer.class)),
-                lockspace,
-                hostId);
+        FaultyHost host = new FaultyHost(leases, SharedDir.create("control"), new EngineClassPath(), lockspace, hostId);
         host.boot();
         host.ask("join");
         Eventually.await("the faulty host to be a member", Site.SOON, () -> {
@@ -94,15 +78,6 @@ final class FaultyHost extends TestContainer {
             return true;
         });
         return host;
-    }
-
-    private static Path whereFrom(Class<?> type) {
-        try {
-            return Path.of(
-                    type.getProtectionDomain().getCodeSource().getLocation().toURI());
-        } catch (URISyntaxException e) {
-            throw new IllegalStateException(e);
-        }
     }
 
     /** From now on, as {@code stall-dir} understands it: {@code stallw R1}; {@code ok} ends it. */

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -18,24 +19,41 @@ import org.junit.jupiter.api.extension.RegisterExtension;
  */
 @NeedsTestImage
 class GuardFenceIT {
+    private static final SharedDir IMAGES = SharedDir.create("images");
+    private static final int PORT_A = 16571;
+    private static final int PORT_B = 16572;
+
     @RegisterExtension
     static final TwoHosts HOSTS = new TwoHosts(
-            "io_timeout: 3s", "watchdog_timeout: 10s", "hook_timeout: 5s", "allow_ignore_lockfailure: true");
+            (host, builder) -> {
+                boolean a = host.equals("node-a");
+                builder.bind(IMAGES, "/images")
+                        .tcpPort(a ? PORT_A : PORT_B)
+                        .migrationPorts(a ? 49510 : 49530, a ? 49529 : 49549);
+            },
+            "io_timeout: 3s",
+            "watchdog_timeout: 10s",
+            "hook_timeout: 5s",
+            "allow_ignore_lockfailure: true");
 
     private static final Duration LOST = Duration.ofSeconds(24);
     private static final Duration KILLED = LOST.plusSeconds(5);
     /** Others may have the leases then: who is dead only later has written too long. */
     private static final Duration OTHERS = LOST.plusSeconds(10);
 
-    private static final Duration SOON = Duration.ofSeconds(15);
-    private static final String ALIVE_AND_STOPPED = "T (stopped)";
+    private static final Duration SOON = Duration.ofSeconds(30);
 
     private final GuardedHost a = HOSTS.a;
     private final GuardedHost b = HOSTS.b;
     private boolean taken;
 
+    @AfterAll
+    static void removeImages() {
+        IMAGES.close();
+    }
+
     @Test
-    void eachDomainGetsWhatItsLockFailureSays() {
+    void eachDomainGetsWhatItsLockFailureSaysAlsoOnItsWayToAnotherHost() {
         String overtaken = HOSTS.disk("overtaken");
         String plain = HOSTS.disk("plain");
         String careless = HOSTS.disk("careless");
@@ -49,22 +67,22 @@ class GuardFenceIT {
             a.awaitLeases(domain, 1, SOON);
         }
         assertThat(a.status()).contains("careless has on_lockfailure ignore").contains("worst case now");
-        String waits = pid(a, "waits");
-        String again = pid(a, "again");
+        QemuProcess plainly = a.qemu("plain");
+        QemuProcess again = a.qemu("again");
+        String waits = a.pid("waits");
+        List<Traveller> travellers = Traveller.setOff(IMAGES, a, b, PORT_B, List.of("pause", "restart", "ignore"));
 
         a.leaseDirectory("stall");
         long stalledNanos = System.nanoTime();
         try {
-            Eventually.await(
-                    "the end of what ends",
-                    OTHERS,
-                    () -> !runs(a, "plain") && !pid(a, "again").equals(again));
+            Eventually.await("the end of what ends", OTHERS, () -> plainly.isGone() && again.isGone());
             assertThat(since(stalledNanos)).as("plain and again are gone").isLessThan(OTHERS);
-            Eventually.await("the pauses", Duration.ofSeconds(3), () -> stopped(a, "waits") && stopped(a, "overtaken"));
+            Eventually.await("the pauses", OTHERS, () -> a.isStopped("waits") && a.isStopped("overtaken"));
             assertThat(since(stalledNanos)).as("the paused are").isLessThan(OTHERS);
-            assertThat(pid(a, "waits")).isEqualTo(waits);
+            assertThat(a.pid("waits")).isEqualTo(waits);
             assertThat(runs(a, "careless")).isTrue();
-            assertThat(a.host.journal("vmguard")).contains("RUNS ON: its on_lockfailure is ignore");
+            travellers.forEach(Traveller::awaitWhatItsLockFailureSays);
+            a.host.awaitJournal("vmguard", "RUNS ON: its on_lockfailure is ignore");
 
             Eventually.await(
                     "the other host to have a disk",
@@ -77,15 +95,15 @@ class GuardFenceIT {
 
         a.awaitReady();
         Eventually.await("what had another owner to end", SOON, () -> !runs(a, "overtaken"));
-        Eventually.await("what had none to be let go on", SOON, () -> !stopped(a, "waits"));
+        Eventually.await("what had none to be let go on", SOON, () -> !a.isStopped("waits"));
         a.awaitLeases("waits", 1, SOON);
-        assertThat(pid(a, "waits")).isEqualTo(waits);
+        assertThat(a.pid("waits")).isEqualTo(waits);
         assertThat(a.host.virsh("domstate", "waits").mustSucceed().stdout()).contains("paused");
         a.host.virsh("resume", "waits").mustSucceed();
         Eventually.await("the restart", Duration.ofSeconds(60), () -> runs(a, "again"));
         a.awaitLeases("again", 1, SOON);
-        assertThat(pid(a, "again")).isNotEqualTo(again);
         assertThat(runs(a, "plain")).isFalse();
+        travellers.forEach(Traveller::awaitWhatFollows);
 
         a.host.sh("virsh destroy careless; virsh destroy again; virsh undefine again")
                 .mustSucceed();
@@ -98,17 +116,21 @@ class GuardFenceIT {
         String disk = HOSTS.disk("hung");
         start(a, "hung", "pause", disk);
         a.awaitLeases("hung", 1, SOON);
+        QemuProcess hung = a.qemu("hung");
         a.host.sh("systemctl kill -s STOP libvirtd").mustSucceed();
         a.leaseDirectory("stall");
         long stalledNanos = System.nanoTime();
         try {
-            Eventually.await("the QEMU of hung to be gone", OTHERS, () -> !runs(a, "hung"));
+            Eventually.await("the QEMU of hung to be gone", OTHERS, hung::isGone);
             assertThat(since(stalledNanos)).isLessThan(OTHERS);
         } finally {
             a.host.sh("systemctl kill -s CONT libvirtd").mustSucceed();
             a.leaseDirectory("ok");
         }
-        assertThat(a.host.journal("vmguard")).contains("SIGKILL to domain hung");
+        Eventually.await("the log of it", SOON, () -> {
+            assertThat(a.host.journal("vmguard")).containsPattern("VG-311 SIGKILL to domain hung .*: sent");
+            return true;
+        });
         a.awaitReady();
         canBeHad(a, disk);
     }
@@ -121,28 +143,24 @@ class GuardFenceIT {
                         + "systemctl restart vmguard")
                 .mustSucceed();
         b.awaitReady();
-        String agent = b.host.sh("systemctl show -P MainPID vmguard")
-                .mustSucceed()
-                .stdout()
-                .strip();
+        String agent = b.host.property("vmguard", "MainPID");
         String disk = HOSTS.disk("overdue");
         start(b, "overdue", "", disk);
         b.awaitLeases("overdue", 1, SOON);
         // Alone: whoever else would kill in its place is stopped too.
         b.host.sh("systemctl stop vmguard-deadman 2>/dev/null; true").mustSucceed();
-        assertThat(b.host.sh("systemctl show -P MainPID vmguard").stdout().strip())
-                .isEqualTo(agent);
+        assertThat(b.host.property("vmguard", "MainPID")).isEqualTo(agent);
         b.host.sh("systemctl kill -s STOP vmguard").mustSucceed();
         long stoppedNanos = System.nanoTime();
         Eventually.await(
                 "more than the time to kill",
                 KILLED.plus(SOON),
                 () -> since(stoppedNanos).compareTo(KILLED.plusSeconds(1)) > 0);
-        assertThat(runs(b, "overdue")).isTrue();
+        QemuProcess overdue = b.qemu("overdue");
         b.host.sh("systemctl kill -s CONT vmguard").mustSucceed();
         long wokenNanos = System.nanoTime();
-        Eventually.await("the QEMU of overdue to be gone", Duration.ofSeconds(3), () -> !runs(b, "overdue"));
-        assertThat(since(wokenNanos)).isLessThan(Duration.ofSeconds(3));
+        Eventually.await("the QEMU of overdue to be gone", Duration.ofSeconds(5), overdue::isGone);
+        assertThat(since(wokenNanos)).isLessThan(Duration.ofSeconds(5));
         // The log waits for nobody, and nobody for the log.
         Eventually.await("the log of it", SOON, () -> b.host.journal("vmguard").contains("membership lost"));
         String journal = b.host.journal("vmguard");
@@ -158,7 +176,7 @@ class GuardFenceIT {
         start(b, "noted", "", disk);
         b.awaitLeases("noted", 1, SOON);
         String owner = b.owner();
-        String qemu = pid(b, "noted");
+        String qemu = b.pid("noted");
         b.host.sh("systemctl kill -s KILL vmguard; for f in /run/vmguard/*.membership; do truncate -s 40 $f; done")
                 .mustSucceed();
         whileTheOtherHostTries(disk, "VG-117", () -> b.host.journal("vmguard").contains("VG-117"));
@@ -168,7 +186,7 @@ class GuardFenceIT {
             return true;
         });
         assertThat(b.owner()).isEqualTo(owner);
-        assertThat(pid(b, "noted")).isEqualTo(qemu);
+        assertThat(b.pid("noted")).isEqualTo(qemu);
         b.host.virsh("destroy", "noted").mustSucceed();
         canBeHad(a, disk);
     }
@@ -181,7 +199,7 @@ class GuardFenceIT {
         b.host.sh("systemctl kill -s KILL vmguard; rm -f /run/vmguard/*").mustSucceed();
         BooleanSupplier ended = () -> !runs(b, "forgotten");
         whileTheOtherHostTries(disk, "the end of its QEMU", ended, ended);
-        assertThat(b.host.journal("vmguard")).contains("VG-302").contains("forgotten");
+        b.host.awaitJournal("vmguard", "VG-302", "forgotten");
         b.awaitReady();
         canBeHad(a, disk);
     }
@@ -231,6 +249,7 @@ class GuardFenceIT {
             String disk = HOSTS.disk("alone");
             start(a, "alone", "", disk);
             a.awaitLeases("alone", 1, SOON);
+            QemuProcess alone = a.qemu("alone");
 
             // And with its sockets closed nobody can start it; nobody needs it either.
             a.host.sh("systemctl stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd.service")
@@ -238,7 +257,7 @@ class GuardFenceIT {
             assertThat(libvirtd()).isEqualTo("0");
             a.leaseDirectory("stall");
             long stalledNanos = System.nanoTime();
-            Eventually.await("the QEMU of alone to be gone", OTHERS, () -> !runs(a, "alone"));
+            Eventually.await("the QEMU of alone to be gone", OTHERS, alone::isGone);
             assertThat(since(stalledNanos)).isLessThan(OTHERS);
             a.leaseDirectory("ok");
             a.host.sh("systemctl start libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket")
@@ -255,10 +274,7 @@ class GuardFenceIT {
 
     /** Its process; 0 if there is none. */
     private String libvirtd() {
-        return a.host.sh("systemctl show -P MainPID libvirtd")
-                .mustSucceed()
-                .stdout()
-                .strip();
+        return a.host.property("libvirtd", "MainPID");
     }
 
     /** A lost lease stays as it was until somebody takes it. */
@@ -283,25 +299,6 @@ class GuardFenceIT {
 
     private static boolean runs(GuardedHost host, String domain) {
         return host.hasQemu(domain);
-    }
-
-    /** Of its QEMU; empty if it has none. */
-    private static String pid(GuardedHost host, String domain) {
-        return runs(host, domain)
-                ? host.host
-                        .sh("cat /run/libvirt/qemu/" + domain + ".pid")
-                        .stdout()
-                        .strip()
-                : "";
-    }
-
-    private static boolean stopped(GuardedHost host, String domain) {
-        String pid = pid(host, domain);
-        return !pid.isEmpty()
-                && host.host
-                        .sh("grep '^State' /proc/" + pid + "/status")
-                        .stdout()
-                        .contains(ALIVE_AND_STOPPED);
     }
 
     private static Duration since(long nanos) {

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.test;
 
+import static io.vmguard.test.LibvirtDaemon.DESTROY;
+import static io.vmguard.test.LibvirtDaemon.KILL_SLACK;
+import static io.vmguard.test.LibvirtDaemon.LOST;
+import static io.vmguard.test.LibvirtDaemon.SOON;
 import static io.vmguard.test.TwoHosts.assertFreesAtOnce;
 import static io.vmguard.test.TwoHosts.assertRefused;
 import static io.vmguard.test.TwoHosts.create;
@@ -25,16 +29,7 @@ class GuardLifeIT {
     @RegisterExtension
     static final TwoHosts HOSTS = new TwoHosts("io_timeout: 3s", "hook_timeout: 5s");
 
-    private static final Duration LOST = Duration.ofSeconds(24);
-    private static final Duration DESTROY = Duration.ofSeconds(5);
-    /** From SIGKILL to our seeing that the process is gone; other hosts wait a minute longer. */
-    private static final Duration KILL_SLACK = Duration.ofSeconds(3);
-    /** For what needs no protocol's wait but processor time on a busy machine. */
-    private static final Duration SOON = Duration.ofSeconds(15);
-    /** Less than the half minute after which the agent looks at libvirt's list without being asked. */
-    private static final Duration BY_EVENT = Duration.ofSeconds(10);
-
-    private static final String HOOK = "/etc/libvirt/hooks/qemu.d/50-vmguard";
+    private static final LibvirtDaemon LIBVIRTD = new LibvirtDaemon(HOSTS, "libvirtd");
 
     private final GuardedHost a = HOSTS.a;
     private final GuardedHost b = HOSTS.b;
@@ -46,23 +41,23 @@ class GuardLifeIT {
         String guarded = HOSTS.disk("guarded");
         String early = HOSTS.disk("early");
         create(b, "guarded", guarded).mustSucceed();
-        int pid = qemu(b, "guarded");
+        String pid = b.host.qemuPid("guarded");
 
         assertThat(b.host.run("dpkg", "-r", "vmguard").mustSucceed().stderr()).contains("NOBODY GUARDS", "guarded");
-        assertThat(b.host.run("ls", HOOK).mustFail().stderr()).contains("No such file");
+        assertThat(b.host.run("ls", GuardedHost.HOOK).mustFail().stderr()).contains("No such file");
         assertRefused(a, guarded, "guarded", b);
         // A libvirtd that starts without a hook never looks for one again until it gets SIGHUP.
         b.host.sh("systemctl restart libvirtd").mustSucceed();
         create(b, "early", early).mustSucceed();
-        String libvirtd = mainPid(b, "libvirtd");
+        String libvirtd = b.host.property("libvirtd", "MainPID");
 
         b.install();
         assertRefused(b, guarded, "guarded", b);
         b.awaitLeases("early", 1, SOON);
         b.awaitLeases("guarded", 1, SOON);
         HOSTS.assertTaken(early, "early", b);
-        assertThat(mainPid(b, "libvirtd")).isEqualTo(libvirtd);
-        assertThat(qemu(b, "guarded")).isEqualTo(pid);
+        assertThat(b.host.property("libvirtd", "MainPID")).isEqualTo(libvirtd);
+        assertThat(b.host.qemuPid("guarded")).isEqualTo(pid);
         assertThat(b.host.runningDomains()).containsExactlyInAnyOrder("guarded", "early");
     }
 
@@ -70,7 +65,7 @@ class GuardLifeIT {
     void installingThePackageOverItselfKeepsMembershipLeasesAndDomains() {
         String disk = HOSTS.disk("upgraded");
         create(b, "upgraded", disk).mustSucceed();
-        int pid = qemu(b, "upgraded");
+        String pid = b.host.qemuPid("upgraded");
         String owner = b.owner();
         try (Siege siege = Siege.start(a, disk)) {
             b.install();
@@ -79,7 +74,7 @@ class GuardLifeIT {
             siege.assertAllRefused("upgraded", b);
         }
         b.awaitLeases("upgraded", 1, SOON);
-        assertThat(qemu(b, "upgraded")).isEqualTo(pid);
+        assertThat(b.host.qemuPid("upgraded")).isEqualTo(pid);
         HOSTS.assertTaken(disk, "upgraded", b);
     }
 
@@ -89,23 +84,23 @@ class GuardLifeIT {
     void anAgentThatIsKilledOrRestartedContinuesTheSameMembership() {
         String disk = HOSTS.disk("agent");
         create(a, "steady", disk).mustSucceed();
-        int pid = qemu(a, "steady");
+        String pid = a.host.qemuPid("steady");
         String owner = a.owner();
         try (Siege siege = Siege.start(b, disk)) {
             for (String end : List.of("systemctl kill -s KILL vmguard", "systemctl restart vmguard")) {
-                String before = mainPid(a, "vmguard");
+                String before = a.host.property("vmguard", "MainPID");
                 a.host.sh(end).mustSucceed();
                 Eventually.await(
                         "a new agent after " + end,
                         LOST,
-                        () -> !mainPid(a, "vmguard").equals(before));
+                        () -> !a.host.property("vmguard", "MainPID").equals(before));
                 a.awaitReady();
                 a.awaitLeases("steady", 1, SOON);
                 assertThat(a.owner()).as(end).isEqualTo(owner);
             }
             siege.assertAllRefused("steady", a);
         }
-        assertThat(qemu(a, "steady")).isEqualTo(pid);
+        assertThat(a.host.qemuPid("steady")).isEqualTo(pid);
         HOSTS.assertTaken(disk, "steady", a);
         a.host.virsh("destroy", "steady").mustSucceed();
         assertFreesAtOnce(b, disk);
@@ -119,12 +114,12 @@ class GuardLifeIT {
         create(a, "plain", plainDisk).mustSucceed();
         create(a, "ended", endedDisk).mustSucceed();
         create(b, "kept", keptDisk).mustSucceed();
-        int pid = qemu(b, "kept");
+        String pid = b.host.qemuPid("kept");
 
         assertThat(b.vmguard("stop").exitCode()).isEqualTo(2);
         assertThat(b.vmguard("stop", "--release").mustFail().stderr()).contains("these domains have leases: kept");
         assertThat(b.vmguard("stop", "--keep").mustSucceed().stdout()).contains("NOBODY GUARDS", "kept");
-        assertThat(property(b, "vmguard", "ActiveState")).isEqualTo("inactive");
+        assertThat(b.host.property("vmguard", "ActiveState")).isEqualTo("inactive");
         assertThat(b.host.sh("ls /run/vmguard/*.deadman").ok()).isFalse();
         assertThat(create(b, "early", HOSTS.disk("early")).mustFail().stderr()).contains("systemctl status vmguard");
 
@@ -137,7 +132,7 @@ class GuardLifeIT {
                 "their leases to be lost, and the deadman's time to be over",
                 over.plus(SOON),
                 () -> System.nanoTime() - stoppedNanos > over.toNanos());
-        assertThat(property(b, "vmguard", "ActiveState")).isEqualTo("inactive");
+        assertThat(b.host.property("vmguard", "ActiveState")).isEqualTo("inactive");
         assertThat(List.of(a.hasQemu("plain"), b.hasQemu("kept"))).containsExactly(true, true);
 
         // As at a boot: libvirtd waits for the agent, which must not wait for its word on what has ended.
@@ -149,21 +144,20 @@ class GuardLifeIT {
         Eventually.await(
                 "libvirtd to be started after it",
                 SOON,
-                () -> property(a, "libvirtd", "ActiveState").equals("active"));
-        assertThat(micros(a, "libvirtd", "ExecMainStartTimestampMonotonic"))
-                .isGreaterThanOrEqualTo(micros(a, "vmguard", "ActiveEnterTimestampMonotonic"));
+                () -> a.host.property("libvirtd", "ActiveState").equals("active"));
+        LIBVIRTD.assertStartedAfterTheAgent(a);
         create(a, "plain", plainDisk).mustSucceed();
         create(a, "ended", endedDisk).mustSucceed();
         b.awaitReady();
         b.awaitLeases("kept", 1, SOON);
-        assertThat(qemu(b, "kept")).isEqualTo(pid);
+        assertThat(b.host.qemuPid("kept")).isEqualTo(pid);
         HOSTS.assertTaken(keptDisk, "kept", b);
 
         b.host.virsh("destroy", "kept").mustSucceed();
         Eventually.await(
                 "its leases to be given back", SOON, () -> !b.statusJson().contains("\"kept\""));
         assertThat(b.vmguard("stop", "--release").mustSucceed().stdout()).contains("leaves the lockspace");
-        assertThat(property(b, "vmguard", "ActiveState")).isEqualTo("inactive");
+        assertThat(b.host.property("vmguard", "ActiveState")).isEqualTo("inactive");
         Pattern free = Pattern.compile("(?m)^.*" + b.host.name() + ".*free");
         Eventually.await(
                 "its host id to be free",
@@ -182,11 +176,6 @@ class GuardLifeIT {
         b.configure(List.of("lease_dri: /leases", "io_timeout: fast", "mode: enforced", "hook_timeout: 1h"));
         try {
             b.host.sh("systemctl start vmguard").mustFail();
-            assertThat(b.host.journal("vmguard"))
-                    .contains("vmguard.yaml:1: unknown key 'lease_dri'; the nearest one is 'lease_dir'")
-                    .contains("vmguard.yaml:2: 'io_timeout' is 'fast'; it must be a duration")
-                    .contains("vmguard.yaml:3: 'mode' is 'enforced'; it must be enforce or observe")
-                    .contains("vmguard.yaml:4: 'hook_timeout' is '1h'");
             assertThat(create(b, "unlucky", disk).mustFail().stderr())
                     .contains("vmguard: unlucky: the lease agent does not answer")
                     .contains("not started. See: systemctl status vmguard");
@@ -196,6 +185,13 @@ class GuardLifeIT {
             b.awaitReady();
         }
         assertThat(b.owner()).as("the mistake cost no lease").isEqualTo(owner);
+        // Read afterwards: the lease lasts no longer than it takes to start two agents on a busy machine.
+        b.host.awaitJournal(
+                "vmguard",
+                "vmguard.yaml:1: unknown key 'lease_dri'; the nearest one is 'lease_dir'",
+                "vmguard.yaml:2: 'io_timeout' is 'fast'; it must be a duration",
+                "vmguard.yaml:3: 'mode' is 'enforced'; it must be enforce or observe",
+                "vmguard.yaml:4: 'hook_timeout' is '1h'");
         assertThat(b.host.runningDomains()).containsExactly("anchor");
     }
 
@@ -231,10 +227,11 @@ class GuardLifeIT {
         String disk = HOSTS.disk("twice");
         anchor(b);
         create(a, "rightful", disk).mustSucceed();
-        b.host.sh("systemctl stop vmguard && chmod -x " + HOOK).mustSucceed();
+        b.host.sh("systemctl stop vmguard && chmod -x " + GuardedHost.HOOK).mustSucceed();
         create(b, "stray", disk).mustSucceed();
-        b.host.sh("chmod +x " + HOOK + " && systemctl start vmguard").mustSucceed();
-        int pid = qemu(b, "stray");
+        b.host.sh("chmod +x " + GuardedHost.HOOK + " && systemctl start vmguard")
+                .mustSucceed();
+        String pid = b.host.qemuPid("stray");
 
         String problem = "vda (file:" + disk + ") is in use by domain rightful on host node-a";
         Eventually.await("the problem in the status", SOON, () -> b.statusJson().contains(problem));
@@ -243,8 +240,8 @@ class GuardLifeIT {
                 .contains("It runs all the same")
                 .contains("NOT HELD")
                 .contains("domain stray is not fully protected");
-        assertThat(b.host.journal("vmguard")).contains("RUNS UNPROTECTED").contains(problem);
-        assertThat(qemu(b, "stray")).isEqualTo(pid);
+        b.host.awaitJournal("vmguard", "RUNS UNPROTECTED", problem);
+        assertThat(b.host.qemuPid("stray")).isEqualTo(pid);
         Eventually.await(
                 "stray to be paused",
                 SOON,
@@ -258,7 +255,7 @@ class GuardLifeIT {
             b.host.sh("sed -i /on_unprotected/d /etc/vmguard/vmguard.yaml; systemctl restart vmguard")
                     .mustSucceed();
         }
-        assertThat(b.host.journal("vmguard")).contains("somebody else holds its disk and on_unprotected is destroy");
+        b.host.awaitJournal("vmguard", "somebody else holds its disk and on_unprotected is destroy");
         b.awaitReady();
         assertThat(b.host.runningDomains()).containsExactly("anchor");
         HOSTS.assertTaken(disk, "rightful", a);
@@ -268,82 +265,35 @@ class GuardLifeIT {
 
     @Test
     void aLibvirtdThatIsRestartedOrKilledChangesNothingForADomain() {
-        String disk = HOSTS.disk("libvirtd");
-        create(b, "steady", disk).mustSucceed();
-        int pid = qemu(b, "steady");
-        int round = 0;
-        for (String end : List.of("systemctl restart libvirtd", "systemctl kill -s KILL libvirtd")) {
-            String before = mainPid(b, "libvirtd");
-            b.host.sh(end).mustSucceed();
-            Eventually.await(
-                    "a new libvirtd after " + end,
-                    SOON,
-                    () -> !mainPid(b, "libvirtd").equals(before));
-            HOSTS.assertTaken(disk, "steady", b);
-            assertThat(qemu(b, "steady")).isEqualTo(pid);
-            eventsArriveAgain("unasked" + ++round);
-        }
-        b.host.virsh("destroy", "steady").mustSucceed();
-        assertFreesAtOnce(a, disk);
+        LIBVIRTD.endsChangeNothingForADomain("systemctl restart libvirtd", "systemctl kill -s KILL libvirtd");
     }
 
-    /** Nothing but an event tells the agent so soon of a start that went past the hook. */
-    private void eventsArriveAgain(String domain) {
-        Eventually.await("a connection to libvirt", SOON, () -> b.statusJson().contains("\"connected\":true"));
-        String disk = HOSTS.disk(domain);
-        b.host.sh("chmod -x " + HOOK).mustSucceed();
-        create(b, domain, disk).mustSucceed();
-        b.host.sh("chmod +x " + HOOK).mustSucceed();
-        b.awaitLeases(domain, 1, BY_EVENT);
+    /** As an upgrade does it: the scripts of its packages stop, start and reload what they want to. */
+    @Test
+    void anUpgradeOfLibvirtsPackagesChangesNothingForADomain() {
+        String disk = HOSTS.disk("besieged");
+        create(b, "besieged", disk).mustSucceed();
+        String pid = b.host.qemuPid("besieged");
+        try (Siege siege = Siege.start(a, disk)) {
+            LIBVIRTD.endsChangeNothingForADomain(
+                    "DEBIAN_FRONTEND=noninteractive dpkg -i /usr/local/lib/libvirt-packages/*.deb");
+            siege.assertAllRefused("besieged", b);
+        }
+        b.host.run("test", "-x", GuardedHost.HOOK).mustSucceed();
+        b.awaitLeases("besieged", 1, SOON);
+        assertThat(b.host.qemuPid("besieged")).isEqualTo(pid);
     }
 
     @Test
     void aDomainDiesInTimeEvenIfLibvirtdHangsWhenItsLeaseIsLost() {
-        String disk = HOSTS.disk("hung");
-        create(a, "doomed", disk).mustSucceed();
-        a.host.sh("systemctl kill -s STOP libvirtd").mustSucceed();
-        try {
-            a.leaseDirectory("stall");
-            long stalledNanos = System.nanoTime();
-            Eventually.await(
-                    "the QEMU of doomed to be gone", LOST.plus(DESTROY).plus(SOON), () -> !a.hasQemu("doomed"));
-            Duration gone = Duration.ofNanos(System.nanoTime() - stalledNanos);
-            // The last renewal began before the stall, so 8 T and the time for libvirt count from the stall at the
-            // latest.
-            assertThat(gone).isLessThan(LOST.plus(DESTROY).plus(KILL_SLACK));
-            assertThat(a.host.journal("vmguard")).contains("SIGKILL to domain doomed");
-        } finally {
-            a.host.sh("systemctl kill -s CONT libvirtd").mustSucceed();
-            a.leaseDirectory("ok");
-        }
-        a.awaitReady();
-        Eventually.await(
-                "libvirt to see that doomed is gone",
-                SOON,
-                () -> a.host.runningDomains().isEmpty());
-        create(a, "again", disk).mustSucceed();
+        LIBVIRTD.aLostLeaseEndsTheDomainInTimeWhileItHangs();
     }
 
     // ---- the host
 
     @Test
     void anAutostartedDomainRunsWithItsLeaseAfterABoot() {
-        String disk = HOSTS.disk("autostart");
-        b.host.sh("test-domain boots --file " + disk
-                        + " | virsh define /dev/stdin; virsh autostart boots; virsh start boots")
-                .mustSucceed();
-        b.host.powerOff();
-        b.host.powerOn();
-        b.host.awaitUp();
-        Eventually.await(
-                "the domain to run again",
-                LOST.plus(SOON),
-                () -> b.host.runningDomains().contains("boots"));
-        b.awaitLeases("boots", 1, SOON);
-        assertThat(micros(b, "libvirtd", "ExecMainStartTimestampMonotonic"))
-                .as("libvirtd starts its domains when the agent is ready")
-                .isGreaterThanOrEqualTo(micros(b, "vmguard", "ActiveEnterTimestampMonotonic"));
-        HOSTS.assertTaken(disk, "boots", b);
+        LIBVIRTD.anAutostartedDomainRunsWithItsLeaseAfterABoot();
     }
 
     // ---- looking at hosts
@@ -382,31 +332,5 @@ class GuardLifeIT {
     private static String anchor(GuardedHost host) {
         create(host, "anchor", HOSTS.disk("anchor")).mustSucceed();
         return host.owner();
-    }
-
-    private static int qemu(GuardedHost host, String domain) {
-        int pid = Integer.parseInt(host.host
-                .sh("cat /run/libvirt/qemu/" + domain + ".pid")
-                .mustSucceed()
-                .stdout()
-                .strip());
-        assertThat(host.hasQemu(domain)).as("%s runs", domain).isTrue();
-        return pid;
-    }
-
-    private static String mainPid(GuardedHost host, String unit) {
-        return property(host, unit, "MainPID");
-    }
-
-    private static long micros(GuardedHost host, String unit, String property) {
-        return Long.parseLong(property(host, unit, property));
-    }
-
-    private static String property(GuardedHost host, String unit, String property) {
-        return host.host
-                .run("systemctl", "show", "-p", property, "--value", unit)
-                .mustSucceed()
-                .stdout()
-                .strip();
     }
 }

@@ -51,7 +51,7 @@ class GuardedDomainsIT {
         create(a, "shortlived", disk).mustSucceed();
         Eventually.await(
                 "the guest to power off",
-                Duration.ofSeconds(20),
+                Duration.ofSeconds(60),
                 () -> a.host.runningDomains().isEmpty());
         assertFreesAtOnce(b, disk);
     }

@@ -18,6 +18,9 @@ import java.util.regex.Pattern;
  */
 final class GuardedHost implements AutoCloseable {
     private static final Path DEB = BuiltPackage.find().orElseThrow(() -> new AssertionError("run make deb first"));
+    /** Where the package puts its hook. */
+    static final String HOOK = "/etc/libvirt/hooks/qemu.d/50-vmguard";
+
     private static final String LEASES = "/leases";
     private static final String PLAIN_LEASES = "/shared-leases";
     /** Not in /run, which may be full. */
@@ -215,6 +218,29 @@ final class GuardedHost implements AutoCloseable {
                         + "for p in /proc/[0-9]*; do grep -aq -- 'guest=" + domain
                         + ",' $p/cmdline 2>/dev/null && grep -q '^qemu' $p/comm && exit 0; done; exit 1")
                 .ok();
+    }
+
+    /** The QEMU of a domain that runs here: when it ends is seen at once then, however much the machine has to do. */
+    QemuProcess qemu(String domain) {
+        long pid = Long.parseLong(host.sh("cat /run/libvirt/qemu/" + domain + ".pid")
+                .mustSucceed()
+                .stdout()
+                .strip());
+        return Eventually.get("the QEMU of " + domain, Duration.ofSeconds(10), () -> QemuProcess.of(domain, pid));
+    }
+
+    /** Process id of a domain's QEMU; empty if it has none. */
+    String pid(String domain) {
+        return hasQemu(domain)
+                ? host.sh("cat /run/libvirt/qemu/" + domain + ".pid").stdout().strip()
+                : "";
+    }
+
+    /** Whether it has a QEMU that was stopped by a signal. */
+    boolean isStopped(String domain) {
+        return host.sh("grep '^State' /proc/$(cat /run/libvirt/qemu/" + domain + ".pid)/status")
+                .stdout()
+                .contains("T (stopped)");
     }
 
     @Override

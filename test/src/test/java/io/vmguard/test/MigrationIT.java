@@ -45,7 +45,8 @@ class MigrationIT {
                         .tcpPort(a ? PORT_A : PORT_B)
                         .migrationPorts(a ? 49310 : 49330, a ? 49329 : 49349);
             },
-            "io_timeout: 2s",
+            // An agent that is killed has 24 s to come back; one that starts on a busy machine needs a third of that.
+            "io_timeout: 3s",
             "hook_timeout: 10s");
 
     private final GuardedHost a = HOSTS.a;
@@ -104,7 +105,7 @@ class MigrationIT {
     @Test
     void whileADomainIsOnItsWayNobodyElseGetsItsDisk() {
         start(a);
-        Running migration = migrate(a, PORT_B, "--p2p --bandwidth 8");
+        Running migration = migrate(a, PORT_B, "--p2p --bandwidth 1");
         // From here on: a start that is being refused on the target can stand in the way of another one there, also of
         // this.
         awaitOnItsWay();
@@ -113,7 +114,7 @@ class MigrationIT {
             refusals.add(intruder(a).mustFail().stderr());
             refusals.add(intruder(b).mustFail().stderr());
         }
-        migration.awaitEnd(LONG).mustSucceed();
+        endFast(migration).mustSucceed();
         assertThat(refusals).allMatch(text -> text.contains("is in use by domain mover on host node-"));
         assertOwner(b, a);
     }
@@ -121,7 +122,7 @@ class MigrationIT {
     @Test
     void anAbortedMigrationLeavesTheDomainAndItsLeasesWhereTheyWere() {
         start(a);
-        Running migration = migrate(a, PORT_B, "--p2p --bandwidth 4");
+        Running migration = migrate(a, PORT_B, "--p2p --bandwidth 1");
         awaitOnItsWay();
         a.host.virsh("domjobabort", "mover").mustSucceed();
         migration.awaitEnd(LONG).mustFail();
@@ -148,7 +149,7 @@ class MigrationIT {
     @ValueSource(booleans = {true, false})
     void aQemuThatIsKilledOnTheWayLeavesNoLeaseBehind(boolean source) {
         start(a);
-        Running migration = migrate(a, PORT_B, "--p2p --bandwidth 4");
+        Running migration = migrate(a, PORT_B, "--p2p --bandwidth 1");
         awaitOnItsWay();
         (source ? a : b).host.sh("kill -9 $(cat /run/libvirt/qemu/mover.pid)").mustSucceed();
         migration.awaitEnd(LONG).mustFail();
@@ -201,11 +202,11 @@ class MigrationIT {
 
     @Test
     void inPostCopyTheLeasesAreWithTheTargetAsSoonAsItRuns() {
-        Running migration = startPostCopy();
+        Running migration = startPostCopy(1);
         assertThat(a.hasQemu("mover")).as("memory is still being fetched").isTrue();
         b.awaitLeases("mover", 1, LONG);
         awaitRefusalFor(b, a);
-        migration.awaitEnd(LONG).mustSucceed();
+        endFast(migration).mustSucceed();
         assertOwner(b, a);
     }
 
@@ -238,16 +239,27 @@ class MigrationIT {
         for (GuardedHost asked : List.of(a, b)) {
             awaitRefusalFor(b, asked);
         }
-        // Resumed sooner it goes through, and its receiving side says that it has failed all the same.
         Eventually.await(
                 "node-b to notice that the stream is broken",
                 LONG,
                 () -> b.host.virsh("domstate", "mover", "--reason").stdout().contains("(post-copy failed)"));
-        migrate(a, PORT_B, "--p2p --postcopy --postcopy-resume").awaitEnd(LONG).mustSucceed();
+        // libvirt may take what it hears late of the broken stream for the end of the resumed one, and say that this
+        // has failed,
+        // too; QEMU goes on, and libvirt with it. What counts is that all of the guest comes.
+        migrate(a, PORT_B, "--p2p --postcopy --postcopy-resume").awaitEnd(LONG);
         assertOwner(b, a);
+        Eventually.await(
+                "all of the guest to be there",
+                LONG,
+                () -> !b.host.virsh("domstate", "mover", "--reason").stdout().contains("post-copy"));
     }
 
     private Running startPostCopy() {
+        return startPostCopy(4);
+    }
+
+    /** @param speed at which memory is sent before and after, in MiB/s; there are 40 MiB that are no zeroes */
+    private Running startPostCopy(int speed) {
         // Its page faults are the kernel's to report to a privileged process only, unless a sysctl of the machine says
         // otherwise.
         for (GuardedHost host : List.of(a, b)) {
@@ -258,7 +270,8 @@ class MigrationIT {
                     .mustSucceed();
         }
         start(a);
-        Running migration = migrate(a, PORT_B, "--p2p --postcopy --bandwidth 4 --postcopy-bandwidth 4");
+        Running migration =
+                migrate(a, PORT_B, "--p2p --postcopy --bandwidth " + speed + " --postcopy-bandwidth " + speed);
         awaitOnItsWay();
         a.host.virsh("migrate-postcopy", "mover").mustSucceed();
         Eventually.await(
@@ -277,14 +290,14 @@ class MigrationIT {
                 .mustSucceed();
         a.host.sh("virsh dumpxml --migratable mover | sed s,/images/mover.img,/images/copy.img, > /images/copy.xml")
                 .mustSucceed();
-        Running migration = migrate(a, PORT_B, "--p2p --copy-storage-all --bandwidth 4 --xml /images/copy.xml");
+        Running migration = migrate(a, PORT_B, "--p2p --copy-storage-all --bandwidth 1 --xml /images/copy.xml");
         awaitOnItsWay();
         Mover copy = mover.on("/images/copy.img");
         for (GuardedHost asked : List.of(a, b)) {
             assertThat(intruder(asked).mustFail().stderr()).contains("is in use by domain mover on host node-a");
             assertThat(copy.intruder(asked).mustFail().stderr()).contains("is in use by domain mover on host node-b");
         }
-        migration.awaitEnd(LONG).mustSucceed();
+        endFast(migration).mustSucceed();
         b.awaitLeases("mover", 1, LONG);
         Eventually.await(
                 "the old disk to be free",
@@ -309,6 +322,32 @@ class MigrationIT {
     }
 
     @Test
+    void whereItIsAllowedADomainComesFromAnUnguardedHostAndIsGuardedFromItsStartOn() {
+        String key = "allow_unguarded_migration";
+        a.host.sh("echo '" + key + ": true' >> /etc/vmguard/vmguard.yaml && systemctl restart vmguard")
+                .mustSucceed();
+        a.awaitReady();
+        try {
+            unguarded(b, () -> {
+                mover = Mover.onFile("mover", b);
+                mover.startUnguarded(b);
+                Running migration = migrate(b, PORT_A, "--p2p --bandwidth 8");
+                mover.awaitOnItsWay(b, a);
+                assertThat(intruder(a).mustFail().stderr()).contains("is in use by domain mover on host node-a");
+                migration.awaitEnd(LONG).mustSucceed();
+                a.awaitLeases("mover", 1, LONG);
+                assertThat(b.hasQemu("mover")).isFalse();
+            });
+            // Somebody guards it again: its disk is taken there too.
+            assertOwner(a, b);
+        } finally {
+            a.host.sh("sed -i /" + key + "/d /etc/vmguard/vmguard.yaml && systemctl restart vmguard")
+                    .mustSucceed();
+            a.awaitReady();
+        }
+    }
+
+    @Test
     void aDomainThatGoesToAnUnguardedHostLeavesNoLeasesAndAWarning() {
         start(a);
         unguarded(b, () -> {
@@ -317,8 +356,7 @@ class MigrationIT {
                     "no domain to be left on node-a",
                     LONG,
                     () -> !a.hasQemu("mover") && a.statusJson().contains("\"domains\":[]"));
-            assertThat(a.host.journal("vmguard"))
-                    .contains("mover has been migrated to a host that has not asked for its leases");
+            a.host.awaitJournal("vmguard", "mover has been migrated to a host that has not asked for its leases");
             b.host.virsh("destroy", "mover").mustSucceed();
         });
     }
@@ -349,6 +387,15 @@ class MigrationIT {
         return mover.migrate(from, port, options);
     }
 
+    /** Lets a slow migration from node-a go on as fast as it can, in whichever phase it is. */
+    private Ran endFast(Running migration) {
+        Eventually.await("the migration to end", LONG, () -> {
+            a.host.sh("for how in '' --postcopy; do virsh -q migrate-setspeed mover 500 $how; done");
+            return migration.ended().isPresent();
+        });
+        return migration.awaitEnd(LONG);
+    }
+
     private void awaitOnItsWay() {
         mover.awaitOnItsWay(a, b);
     }
@@ -366,8 +413,7 @@ class MigrationIT {
                 () -> !other.hasQemu("mover") && other.statusJson().contains("\"domains\":[]"));
         assertThat(host.hasQemu("mover")).isTrue();
         for (GuardedHost asked : List.of(host, other)) {
-            assertThat(intruder(asked).mustFail().stderr())
-                    .contains("is in use by domain mover on host " + host.host.name());
+            awaitRefusalFor(host, asked);
         }
     }
 }

@@ -10,10 +10,17 @@ final class Mover {
 
     final String name;
     private final String disk;
+    /** Its {@code <on_lockfailure>}; empty if it says nothing. */
+    private final String onLockFailure;
 
     private Mover(String name, String disk) {
+        this(name, disk, "");
+    }
+
+    private Mover(String name, String disk, String onLockFailure) {
         this.name = name;
         this.disk = disk;
+        this.onLockFailure = onLockFailure;
     }
 
     /** One with a disk of its own in {@code /images}, with a guest on it that writes. */
@@ -29,6 +36,11 @@ final class Mover {
         host.host.sh("test-guest make " + path).mustSucceed();
         ceph.rbd("import", "--no-progress", path, "rbd/" + name).mustSucceed();
         return new Mover(name, "--port " + ceph.monitorPort() + " --rbd rbd/" + name);
+    }
+
+    /** The same domain with this in its {@code <on_lockfailure>}. */
+    Mover onLockFailure(String word) {
+        return new Mover(name, disk, "<on_lockfailure>" + word + "</on_lockfailure>");
     }
 
     /** Makes what the guests' memories are filled with. All hosts must have {@code /images} in common. */
@@ -49,6 +61,7 @@ final class Mover {
         on.host
                 .sh("test-domain " + name + " " + disk + " | sed \"s|<domain type='qemu'>|<domain type='qemu'"
                         + " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>|;"
+                        + " s|<on_crash>|" + onLockFailure + "<on_crash>|;"
                         + " s|^</domain>|<qemu:commandline><qemu:arg value='-device'/>"
                         + "<qemu:arg value='loader,file=" + FILL + ",addr=0x1000000,force-raw=on'/>"
                         + "</qemu:commandline></domain>|\" | virsh create /dev/stdin")
@@ -57,7 +70,7 @@ final class Mover {
 
     /** The same domain on another file. */
     Mover on(String path) {
-        return new Mover(name, "--file " + path);
+        return new Mover(name, "--file " + path, onLockFailure);
     }
 
     /** @see GuardedHost#migrate */
@@ -67,17 +80,23 @@ final class Mover {
 
     /** Waits until its memory is being sent. */
     void awaitOnItsWay(GuardedHost from, GuardedHost to) {
-        Eventually.await(
-                "memory to be sent",
-                LONG,
-                () -> to.hasQemu(name)
-                        && from.host
-                                .sh("virsh domjobinfo " + name + " | grep -q 'Data processed'")
-                                .ok());
+        Eventually.await("memory to be sent", LONG, () -> isOnItsWay(from, to));
+    }
+
+    boolean isOnItsWay(GuardedHost from, GuardedHost to) {
+        return to.hasQemu(name)
+                && from.host
+                        .sh("virsh domjobinfo " + name + " | grep -q 'Data processed'")
+                        .ok();
     }
 
     /** Another domain tries to start on its disk. */
     Ran intruder(GuardedHost on) {
         return on.host.createDomain("intruder", disk.split(" "));
+    }
+
+    /** The shell command that prints such a domain. */
+    String intruderXml(String intruder) {
+        return "test-domain " + intruder + " " + disk;
     }
 }

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
@@ -15,19 +17,24 @@ import org.junit.jupiter.api.parallel.ExecutionMode;
 @Execution(ExecutionMode.CONCURRENT)
 class OperatorToolsIT {
     private static final Path DEB = BuiltPackage.find().orElseThrow(() -> new AssertionError("run make deb first"));
-    private static final String HOOK = "/etc/libvirt/hooks/qemu.d/50-vmguard";
     private static final Duration LIMIT = Duration.ofMinutes(5);
+    /** An agent that is restarted with a lease held has 24 s, a third of which it may need on a busy machine. */
+    private static final String IO_TIMEOUT = "3s";
 
     @Test
     void twoHostsAreSetUpExaminedAndAskedFromTheInstallationOn() {
         try (SharedDir leases = SharedDir.create("leases");
                 TestHost a = host("node-a", leases);
                 TestHost b = host("node-b", leases)) {
-            initFindsOutWhetherTheDirectoryIsShared(a, b);
-            aHealthyHostHasNothingRed(a);
-            theSwitchToObserveAndBackLeavesDomainsAndLeasesAlone(a);
-            aHookThatIsNotCalledIsRedHoweverItLooks(a);
-            withoutRightsACommandAnswersWithASentence(b);
+            try {
+                initFindsOutWhetherTheDirectoryIsShared(a, b);
+                aHealthyHostHasNothingRed(a);
+                theSwitchToObserveAndBackLeavesDomainsAndLeasesAlone(a);
+                aHookThatIsNotCalledIsRedHoweverItLooks(a);
+                withoutRightsACommandAnswersWithASentence(b);
+            } catch (AssertionError e) {
+                throw LastWords.with(e, Stream.of(a, b));
+            }
         }
     }
 
@@ -87,7 +94,8 @@ class OperatorToolsIT {
     }
 
     private static void initFindsOutWhetherTheDirectoryIsShared(TestHost a, TestHost b) {
-        Ran alone = a.run(LIMIT, "vmguard", "init", "--yes", "--lease-dir", "/shared-leases", "--io-timeout", "2s")
+        Ran alone = a.run(
+                        LIMIT, "vmguard", "init", "--yes", "--lease-dir", "/shared-leases", "--io-timeout", IO_TIMEOUT)
                 .mustFail();
         assertThat(alone.stderr()).contains("no other host has ever joined there", "--alone");
         Ran first = a.run(
@@ -99,7 +107,7 @@ class OperatorToolsIT {
                         "--lease-dir",
                         "/shared-leases",
                         "--io-timeout",
-                        "2s")
+                        IO_TIMEOUT)
                 .mustSucceed();
         assertThat(first.stdout()).contains("This will be done:", "of lockspace __LIBVIRT__DISKS__ in /shared-leases");
         assertThat(a.run(LIMIT, "vmguard", "init", "--alone").mustSucceed().stdout())
@@ -112,7 +120,7 @@ class OperatorToolsIT {
                         "--lease-dir",
                         "/shared-leases",
                         "--io-timeout",
-                        "2s",
+                        IO_TIMEOUT,
                         "--peers",
                         "node-a")
                 .mustSucceed();
@@ -121,6 +129,17 @@ class OperatorToolsIT {
                         .mustFail()
                         .stderr())
                 .contains("node-z is not seen");
+    }
+
+    /**
+     * Asks it until it says what it should. Where the processors are busy a program that it runs may need longer than it waits, and then it
+     * says that.
+     */
+    private static void awaitDoctor(TestHost host, int worst, Consumer<String> check, String... more) {
+        Eventually.await("the doctor to say so", Duration.ofSeconds(120), () -> {
+            check.accept(doctor(host, worst, more));
+            return true;
+        });
     }
 
     private static String doctor(TestHost host, int worst, String... more) {
@@ -138,17 +157,27 @@ class OperatorToolsIT {
 
     private static void aHealthyHostHasNothingRed(TestHost a) {
         // A container has no watchdog, and its lease directory lies on a local disk of this machine: yellow.
-        String seen = doctor(a, 1, "--peers", "node-b");
-        assertThat(seen)
-                .containsPattern("green +hook_active +libvirt called the hook for a probe, and the agent answered")
-                .containsPattern("green +lease_directory .*node-b")
-                .containsPattern("green +lease_io .*direct writes and reads of 512 bytes")
-                .containsPattern("green +hook_installed")
-                .containsPattern("green +agent")
-                .containsPattern("yellow +watchdog")
-                .doesNotContain("RED");
-        assertThat(doctor(a, 2, "--peers", "node-b,node-z"))
-                .containsPattern("RED +lease_directory .*no renewal of node-z");
+        awaitDoctor(
+                a,
+                1,
+                seen -> assertThat(seen)
+                        .containsPattern(
+                                "green +hook_active +libvirt called the hook for a probe, and the agent answered")
+                        .containsPattern("green +lease_directory .*node-b")
+                        // Yellow if the disk of a machine that has much to do takes a tenth of io_timeout once.
+                        .containsPattern("(green|yellow) +lease_io .*direct writes and reads of 512 bytes")
+                        .containsPattern("green +hook_installed")
+                        .containsPattern("green +agent")
+                        .containsPattern("yellow +watchdog")
+                        .doesNotContain("RED"),
+                "--peers",
+                "node-b");
+        awaitDoctor(
+                a,
+                2,
+                seen -> assertThat(seen).containsPattern("RED +lease_directory .*no renewal of node-z"),
+                "--peers",
+                "node-b,node-z");
     }
 
     private static void theSwitchToObserveAndBackLeavesDomainsAndLeasesAlone(TestHost a) {
@@ -172,24 +201,27 @@ class OperatorToolsIT {
     }
 
     private static void aHookThatIsNotCalledIsRedHoweverItLooks(TestHost a) {
-        a.sh("mv " + HOOK + " /root/hook").mustSucceed();
-        assertThat(doctor(a, 2))
-                .containsPattern("RED +hook_installed")
-                .containsPattern("RED +hook_active +libvirt did not call the hook");
+        a.sh("mv " + GuardedHost.HOOK + " /root/hook").mustSucceed();
+        awaitDoctor(
+                a,
+                2,
+                seen -> assertThat(seen)
+                        .containsPattern("RED +hook_installed")
+                        .containsPattern("RED +hook_active +libvirt did not call the hook"));
         // Installed again while libvirt has looked for hooks and found none: it looks as it should, and is not called.
-        a.sh("systemctl restart libvirtd && testhost-ready 60 && mv /root/hook " + HOOK)
+        a.sh("systemctl restart libvirtd && testhost-ready 60 && mv /root/hook " + GuardedHost.HOOK)
                 .mustSucceed();
-        assertThat(doctor(a, 2))
-                .containsPattern("green +hook_installed")
-                .containsPattern("RED +hook_active +libvirt did not call the hook");
+        awaitDoctor(
+                a,
+                2,
+                seen -> assertThat(seen)
+                        .containsPattern("green +hook_installed")
+                        .containsPattern("RED +hook_active +libvirt did not call the hook"));
         a.sh("systemctl reload libvirtd").mustSucceed();
-        Eventually.await(
-                "the hook to be called",
-                Duration.ofSeconds(60),
-                () -> doctor(a, 2).matches("(?s).*green +hook_active .*"));
-        a.sh("chmod a-x " + HOOK).mustSucceed();
-        assertThat(doctor(a, 2)).containsPattern("RED +hook_installed .*not executable");
-        a.sh("chmod 0755 " + HOOK).mustSucceed();
+        awaitDoctor(a, 2, seen -> assertThat(seen).containsPattern("green +hook_active "));
+        a.sh("chmod a-x " + GuardedHost.HOOK).mustSucceed();
+        awaitDoctor(a, 2, seen -> assertThat(seen).containsPattern("RED +hook_installed .*not executable"));
+        a.sh("chmod 0755 " + GuardedHost.HOOK).mustSucceed();
     }
 
     private static void withoutRightsACommandAnswersWithASentence(TestHost b) {

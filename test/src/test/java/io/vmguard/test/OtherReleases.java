@@ -123,6 +123,16 @@ class OtherReleases {
                 .isEmpty();
     }
 
+    /** Not in force here: see AppArmorIT. */
+    @Test
+    void theProfileOfItsLibvirtLetsTheHookAndItsProgramsRun() {
+        assertThat(other.host
+                        .sh("cat /etc/apparmor.d/usr.sbin.libvirtd")
+                        .mustSucceed()
+                        .stdout())
+                .contains(PackageIT.LETS_THE_HOOK_RUN);
+    }
+
     @Test
     void hostsOfBothReleasesKeepEachOtherOffADisk() {
         create(other, "one", 1).mustSucceed();

@@ -3,15 +3,19 @@ package io.vmguard.test;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /**
  * What the Debian package does to a host that works: real dpkg, systemd, libvirtd and QEMU. Whatever is done to the package, a domain that
@@ -19,15 +23,21 @@ import org.junit.jupiter.api.Test;
  */
 @NeedsTestImage
 class PackageIT {
-    private static final String HOOK = "/etc/libvirt/hooks/qemu.d/50-vmguard";
     /** Of an installation, which joins, archives classes, and waits for the agent. */
     private static final Duration LIMIT = Duration.ofMinutes(4);
     /** For an agent to have taken up everything after its start. */
     private static final Duration SETTLED = Duration.ofSeconds(60);
 
+    /** Rules of AppArmor's profile of libvirtd. */
+    static final List<String> LETS_THE_HOOK_RUN =
+            List.of("  /etc/libvirt/hooks/** rmix,\n", "  /usr/bin/* PUx,\n", "  /bin/* PUx,\n", "  /** rwmkl,\n");
+
     private static final Path DEB = BuiltPackage.find().orElseThrow(() -> new AssertionError("run make deb first"));
 
     private static TestHost host;
+
+    @RegisterExtension
+    static final LastWords LAST_WORDS = new LastWords(() -> Stream.ofNullable(host));
 
     @BeforeAll
     static void boot() {
@@ -67,13 +77,13 @@ class PackageIT {
     @Test
     void domainsLiveThroughEverythingThatIsDoneToThePackage() {
         create("early", 1).mustSucceed();
-        String early = qemu("early");
+        String early = host.qemuPid("early");
 
         dpkg("-i", deb()).mustSucceed();
         isInstalled();
         awaitHeld("early");
         create("guarded", 2).mustSucceed();
-        List<String> running = List.of(early, qemu("guarded"));
+        List<String> running = List.of(early, host.qemuPid("guarded"));
         String owner = owner();
 
         String agent = agentPid();
@@ -82,7 +92,7 @@ class PackageIT {
         assertThat(status()).contains("\"version\":\"" + NextVersion.NUMBER + "\"");
         goesOn(running, owner);
 
-        host.run("rm", HOOK).mustSucceed();
+        host.run("rm", GuardedHost.HOOK).mustSucceed();
         dpkg("-i", next()).mustSucceed();
         goesOn(running, owner);
 
@@ -94,21 +104,28 @@ class PackageIT {
                 .as("a configuration that was there stays")
                 .contains("io_timeout: 3s");
 
+        // An agent that may not go keeps the package here, and what is here stays whole.
+        host.run("mkdir", BuiltPackage.IN_THE_WAY_OF_A_STOP).mustSucceed();
+        assertThat(dpkg("--remove", "vmguard").mustFail().output())
+                .contains("the agent goes on: ", "vmguard: not removed.", "systemctl stop vmguard");
+        host.run("rmdir", BuiltPackage.IN_THE_WAY_OF_A_STOP).mustSucceed();
+        goesOn(running, owner);
+
         assertThat(dpkg("--remove", "vmguard").mustSucceed().output())
                 .contains("NOBODY GUARDS these domains from now on: ");
         isGone();
-        assertThat(List.of(qemu("early"), qemu("guarded"))).isEqualTo(running);
+        assertThat(List.of(host.qemuPid("early"), host.qemuPid("guarded"))).isEqualTo(running);
         startsUnguarded();
 
         dpkg("-i", deb()).mustSucceed();
         isInstalled();
         awaitHeld("early", "guarded");
-        assertThat(List.of(qemu("early"), qemu("guarded"))).isEqualTo(running);
+        assertThat(List.of(host.qemuPid("early"), host.qemuPid("guarded"))).isEqualTo(running);
 
         dpkg("--purge", "vmguard").mustSucceed();
         isGone();
         nothingIsLeft();
-        assertThat(List.of(qemu("early"), qemu("guarded"))).isEqualTo(running);
+        assertThat(List.of(host.qemuPid("early"), host.qemuPid("guarded"))).isEqualTo(running);
         startsUnguarded();
         host.sh("ls /leases | grep -q .").mustSucceed();
     }
@@ -129,20 +146,26 @@ class PackageIT {
     }
 
     @Test
+    void itIsSmall() throws IOException {
+        assertThat(Files.size(DEB)).isLessThanOrEqualTo(BuiltPackage.MAX_BYTES);
+    }
+
+    @Test
     void aHookOfSomebodyElseInItsPlaceIsLeftAlone() {
         String foreign = "#!/bin/sh\nexit 0\n";
-        host.sh("mkdir -p /etc/libvirt/hooks/qemu.d; printf '#!/bin/sh\\nexit 0\\n' > " + HOOK + "; chmod 755 " + HOOK)
+        host.sh("mkdir -p /etc/libvirt/hooks/qemu.d; printf '#!/bin/sh\\nexit 0\\n' > " + GuardedHost.HOOK
+                        + "; chmod 755 " + GuardedHost.HOOK)
                 .mustSucceed();
         assertThat(dpkg("-i", deb()).mustSucceed().output()).contains("is left alone: DOMAINS ARE NOT PROTECTED");
         dpkg("--purge", "vmguard").mustSucceed();
-        assertThat(host.sh("cat " + HOOK).mustSucceed().stdout()).isEqualTo(foreign);
+        assertThat(host.sh("cat " + GuardedHost.HOOK).mustSucceed().stdout()).isEqualTo(foreign);
     }
 
     /** After whatever was done to it with domains running. */
     private void goesOn(List<String> running, String owner) {
         isInstalled();
         awaitHeld("early", "guarded");
-        assertThat(List.of(qemu("early"), qemu("guarded"))).isEqualTo(running);
+        assertThat(List.of(host.qemuPid("early"), host.qemuPid("guarded"))).isEqualTo(running);
         assertThat(owner()).as("no lease was lost on the way").isEqualTo(owner);
         assertThat(create("second", 2).mustFail().stderr()).contains("is in use by domain guarded on host node-p");
         assertThat(create("third", 3).mustSucceed().ok()).isTrue();
@@ -156,7 +179,7 @@ class PackageIT {
                         .stdout()
                         .lines())
                 .containsExactly("active", "active", "enabled", "enabled");
-        host.sh("cmp " + HOOK + " /usr/share/vmguard/qemu-hook && [ -x " + HOOK + " ]")
+        host.sh("cmp " + GuardedHost.HOOK + " /usr/share/vmguard/qemu-hook && [ -x " + GuardedHost.HOOK + " ]")
                 .mustSucceed();
         assertThat(host.sh("ls -A /etc/libvirt/hooks /etc/libvirt/hooks/qemu.d")
                         .stdout()
@@ -177,10 +200,8 @@ class PackageIT {
     void debiansProfileOfLibvirtLetsTheHookAndItsProgramsRun() {
         assertThat(host.sh("cat /etc/apparmor.d/usr.sbin.libvirtd")
                         .mustSucceed()
-                        .stdout()
-                        .lines()
-                        .map(String::strip))
-                .contains("/etc/libvirt/hooks/** rmix,", "/usr/bin/* PUx,", "/bin/* PUx,", "/** rwmkl,");
+                        .stdout())
+                .contains(LETS_THE_HOOK_RUN);
     }
 
     private void isGone() {
@@ -188,7 +209,7 @@ class PackageIT {
                         .output()
                         .lines())
                 .containsExactly("inactive", "inactive");
-        assertThat(host.sh("ls -d " + HOOK
+        assertThat(host.sh("ls -d " + GuardedHost.HOOK
                                 + " /usr/bin/vmguard /usr/share/vmguard /usr/lib/vmguard /usr/libexec/vmguard"
                                 + " /var/cache/vmguard 2>/dev/null")
                         .stdout())
@@ -255,18 +276,7 @@ class PackageIT {
         return host.createDomain(domain, "--file", "/images/vm" + image + ".img");
     }
 
-    /** Process id of a domain's QEMU, which must run. */
-    private static String qemu(String domain) {
-        return host.sh("pid=$(cat /run/libvirt/qemu/" + domain + ".pid) && kill -0 $pid && echo $pid")
-                .mustSucceed()
-                .stdout()
-                .strip();
-    }
-
     private static String agentPid() {
-        return host.sh("systemctl show -P MainPID vmguard")
-                .mustSucceed()
-                .stdout()
-                .strip();
+        return host.property("vmguard", "MainPID");
     }
 }

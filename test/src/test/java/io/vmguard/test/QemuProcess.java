@@ -2,11 +2,14 @@
 package io.vmguard.test;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * The QEMU of a domain in a container, in this machine's process table: neither libvirt nor vmguard is asked. It can write as long as a
@@ -19,10 +22,18 @@ record QemuProcess(long pid, long startTicks) {
 
     /** Finds the one whose command line names this domain; names are unique among all tests that run. */
     static Optional<QemuProcess> of(String domain) {
-        String wanted = "guest=" + domain + ",";
+        return find(process -> match(process, domain));
+    }
+
+    /** The same where another host may have a domain of this name. @param pid its number in its container */
+    static Optional<QemuProcess> of(String domain, long pid) {
+        return find(process -> match(process, domain).filter(found -> numberInside(process) == pid));
+    }
+
+    private static Optional<QemuProcess> find(Function<Path, Optional<QemuProcess>> look) {
         try (DirectoryStream<Path> processes = Files.newDirectoryStream(PROC, "[0-9]*")) {
             for (Path process : processes) {
-                Optional<QemuProcess> found = match(process, wanted);
+                Optional<QemuProcess> found = look.apply(process);
                 if (found.isPresent()) {
                     return found;
                 }
@@ -42,7 +53,8 @@ record QemuProcess(long pid, long startTicks) {
         }
     }
 
-    private static Optional<QemuProcess> match(Path process, String wanted) {
+    private static Optional<QemuProcess> match(Path process, String domain) {
+        String wanted = "guest=" + domain + ",";
         try {
             String commandLine = Files.readString(process.resolve("cmdline"), StandardCharsets.ISO_8859_1);
             boolean qemu = commandLine.contains("qemu-system") && commandLine.contains(wanted);
@@ -52,6 +64,17 @@ record QemuProcess(long pid, long startTicks) {
                     : Optional.empty();
         } catch (IOException e) {
             return Optional.empty(); // it has gone meanwhile
+        }
+    }
+
+    private static long numberInside(Path process) {
+        try (Stream<String> lines = Files.lines(process.resolve("status"), StandardCharsets.ISO_8859_1)) {
+            return lines.filter(line -> line.startsWith("NSpid:"))
+                    .map(line -> Long.parseLong(line.substring(line.lastIndexOf('\t') + 1)))
+                    .findFirst()
+                    .orElse(-1L);
+        } catch (IOException | UncheckedIOException e) {
+            return -1; // it has gone meanwhile
         }
     }
 

@@ -163,7 +163,7 @@ final class RequestRows {
                 printf '%s\\n' 'auto_disk_leases = 1' 'host_id = 1' 'io_timeout = 1' 'disk_lease_dir = "/leases"' \\
                     >/etc/libvirt/qemu-sanlock.conf
                 echo 'lock_manager = "sanlock"' >>/etc/libvirt/qemu.conf
-                systemctl start sanlock && systemctl restart libvirtd && testhost-ready 30
+                systemctl start sanlock && systemctl restart libvirtd && testhost-ready 60
                 test-guest make /images/vm1.img""").mustSucceed();
         OurHost us = site.closing(
                 OurHost.open(site.leases().path(), site.newLocal(), lockspace, Site.T, OptionalInt.of(OUR_ID)));
@@ -228,12 +228,17 @@ final class RequestRows {
     private static void waitsForTheCreator(Site site) throws IOException {
         SanlockHost stock = site.stockMember();
         OurHost us = site.us(OUR_ID);
+        Path go = site.leases().resolve("go");
+        Path ready = site.leases().resolve("ready");
+        Running creator = stock.spawnInitResource("slow", ready.getFileName(), go.getFileName());
+        Eventually.await("the creator to be ready", SOON, () -> Files.exists(ready));
         // As libvirt does it: the name first, the bytes later.
         Path file = Files.createFile(site.leases().resolve("slow"));
         CompletableFuture<AcquireResult> ours = CompletableFuture.supplyAsync(() -> us.acquire("slow"));
         Files.write(file, new byte[site.geometry().areaBytes()]);
         assertThat(ours).isNotDone();
-        stock.initResource("slow");
+        Files.createFile(go);
+        creator.awaitEnd(SOON).mustSucceed();
         assertThat(ours.join()).isInstanceOf(AcquireResult.Acquired.class);
         assertThat(stock.acquire("slow").answer(SOON)).isEqualTo(IDLIVE);
         site.saw("we wait for its creator, then acquire");

@@ -6,6 +6,7 @@ import com.github.dockerjava.api.model.Volume;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -120,10 +121,27 @@ public final class SanlockHost extends TestContainer {
     }
 
     private void initialise(String... what) {
+        run(initialisation(what).toArray(String[]::new)).mustSucceed();
+    }
+
+    private List<String> initialisation(String... what) {
         List<String> command = new ArrayList<>(List.of("sanlock", "direct", "init"));
         command.addAll(geometry.options());
         command.addAll(List.of(what));
-        run(command.toArray(String[]::new)).mustSucceed();
+        return command;
+    }
+
+    /** Initialises a resource in a file that others have made, as soon as a file of the one name is there; the other one says that it waits. */
+    Running spawnInitResource(String resource, Path ready, Path go) {
+        return spawn(
+                "sh",
+                "-c",
+                "touch %1$s/%2$s; until test -e %1$s/%3$s; do sleep 0.01; done; exec %4$s"
+                        .formatted(
+                                IN_CONTAINER,
+                                ready,
+                                go,
+                                String.join(" ", initialisation("-r", resourceArgument(resource)))));
     }
 
     /** Makes a resource file with an area for fewer hosts than the geometry has room for. */

@@ -10,6 +10,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
@@ -106,6 +107,12 @@ final class SoakSite implements AutoCloseable {
                 .sh("cat > /etc/systemd/system/soak-images.service <<'X'\n" + IMAGES_UNIT
                         + "X\nsystemctl enable --now soak-images")
                 .mustSucceed();
+        // libvirt does not know these images as shared: it gives a file back to root when a guest has left, and
+        // the QEMU that has it now ends when it opens it once more.
+        host.host
+                .sh(
+                        "printf 'user = \"root\"\ngroup = \"root\"\n' >> /etc/libvirt/qemu.conf; systemctl restart libvirtd")
+                .mustSucceed();
         return host;
     }
 
@@ -138,6 +145,13 @@ final class SoakSite implements AutoCloseable {
 
     synchronized Map<String, Long> counts() {
         return new TreeMap<>(counts);
+    }
+
+    /** How many operations went through to their end. */
+    synchronized long operations() {
+        return Arrays.stream(SoakOperation.values())
+                .mapToLong(operation -> counts.getOrDefault(operation.name().toLowerCase(Locale.ROOT), 0L))
+                .sum();
     }
 
     synchronized void note(String what) {

@@ -29,7 +29,7 @@ class StockNeighbourIT {
 
     @RegisterExtension
     @Order(2)
-    static final TwoHosts HOSTS = new TwoHosts(STORAGE::show, "io_timeout: 1s", "hook_timeout: 20s");
+    static final TwoHosts HOSTS = new TwoHosts(STORAGE::show, "io_timeout: 2s", "hook_timeout: 20s");
 
     private static TestHost stock;
     /** Null where there is none. */
@@ -73,7 +73,7 @@ class StockNeighbourIT {
         stock = builder.start();
         stock.sh("""
                 mkdir -p /images && stall-dir /real /images /run/fault
-                printf '%s\\n' 'auto_disk_leases = 1' 'host_id = 200' 'io_timeout = 1' 'disk_lease_dir = "/shared-leases"' \\
+                printf '%s\\n' 'auto_disk_leases = 1' 'host_id = 200' 'io_timeout = 2' 'disk_lease_dir = "/shared-leases"' \\
                     >/etc/libvirt/qemu-sanlock.conf
                 echo 'lock_manager = "sanlock"' >>/etc/libvirt/qemu.conf
                 systemctl start sanlock && systemctl restart libvirtd && testhost-ready 60""").mustSucceed();
@@ -113,7 +113,7 @@ class StockNeighbourIT {
 
     @Test
     void aFileThatAStockDomainHasIsRefusedByUs() {
-        stock.createDomain("theirs", "--file", "/images/file.img").mustSucceed();
+        startsOnStock("--file", "/images/file.img");
         for (GuardedHost host : new GuardedHost[] {a, c}) {
             assertThat(TwoHosts.create(host, "ours", "/images/file.img")
                             .mustFail()
@@ -123,7 +123,7 @@ class StockNeighbourIT {
         stock.virsh("destroy", "theirs").mustSucceed();
         Eventually.await(
                 "the file to be free",
-                Duration.ofSeconds(10),
+                Duration.ofSeconds(30),
                 () -> TwoHosts.create(c, "ours", "/images/file.img")
                         .mustSucceed()
                         .ok());
@@ -162,7 +162,7 @@ class StockNeighbourIT {
         stock.virsh("destroy", "theirs").mustSucceed();
         Eventually.await(
                 "the device to be free",
-                Duration.ofSeconds(10),
+                Duration.ofSeconds(30),
                 () -> c.host.createDomain("ours", "--block", path).mustSucceed().ok());
     }
 
@@ -212,7 +212,7 @@ class StockNeighbourIT {
             stock.virsh("destroy", "theirs").mustSucceed();
             Eventually.await(
                     "the lease to be free",
-                    Duration.ofSeconds(10),
+                    Duration.ofSeconds(30),
                     () -> c.host.createDomain("ours", "--xml", elsewhere).ok());
             c.host.virsh("destroy", "ours").mustSucceed();
         }
@@ -249,7 +249,7 @@ class StockNeighbourIT {
     private static void startsOnStock(String... options) {
         Eventually.await(
                 "the stock host to start it",
-                Duration.ofSeconds(10),
+                Duration.ofSeconds(30),
                 () -> stock.createDomain("theirs", options).mustSucceed().ok());
     }
 

@@ -89,14 +89,15 @@ class StorageFaultsIT {
     void underAnErrorThatStaysTheMembershipEndsInTime(String fault) {
         assertThat(us.ask("acquire " + R1)).startsWith("Acquired");
         us.fault(fault);
-        long lastRenewal = lockspace.number(OUR_ID - 1, RawLease.TIMESTAMP);
         us.awaitEvent("renewalLate", SOON);
+        // Not before: a renewal that was under way when the fault came may have landed.
+        long lastRenewal = lockspace.number(OUR_ID - 1, RawLease.TIMESTAMP);
         us.awaitEvent("lost TIMED_OUT", SOON);
         long age = site.clock.monotonicSeconds() - lastRenewal;
         assertThat(age)
                 .isBetween(
                         TIMEOUTS.renewalFailed().toSeconds(),
-                        TIMEOUTS.renewalFailed().toSeconds() + 3);
+                        TIMEOUTS.renewalFailed().toSeconds() + 5);
         assertThat(us.ask("acquire " + R1)).startsWith("CannotTell[fault=NO_MEMBERSHIP");
         assertThat(lockspace.number(OUR_ID - 1, RawLease.TIMESTAMP)).isEqualTo(lastRenewal);
     }
@@ -115,9 +116,9 @@ class StorageFaultsIT {
                 () -> lockspace.number(OUR_ID - 1, RawLease.TIMESTAMP) > lastRenewal);
         assertThat(us.ask("member")).isEqualTo("false");
         long landed = lockspace.number(OUR_ID - 1, RawLease.TIMESTAMP);
-        // To others it looks like a sign of life, and only makes them wait longer. So does this host: it may have
-        // hidden the record of
-        // another one that was given this id. Then it comes back under a generation that nobody can have had.
+        // To others it looks like a sign of life, and only makes them wait longer. So does this host: it may
+        // have hidden the record of another one that was given this id. Then it comes back under a generation
+        // that nobody can have had.
         us.ask("usersGone");
         Eventually.await(
                 "a later generation",
@@ -128,16 +129,14 @@ class StorageFaultsIT {
 
     @Test
     void aCommitThatHangsAndLandsLeavesItUndeterminedUntilItIsUndone() throws Exception {
-        CompletableFuture<String> answer = acquireUpToTheCommit();
-        us.fault("stallw " + R1);
+        CompletableFuture<String> answer = acquireUpToTheCommit("stallw " + R1);
         Eventually.await("the commit to hang for longer than T", SOON, () -> {
             long proposed = resource.number(resource.blockSector(OUR_ID), 32);
             return site.clock.monotonicSeconds() > proposed + 3;
         });
+        long renewed = lockspace.number(OUR_ID - 1, RawLease.TIMESTAMP);
+        Eventually.await("renewals to go on", SOON, () -> lockspace.number(OUR_ID - 1, RawLease.TIMESTAMP) > renewed);
         assertThat(answer).as("nothing is said while the write may still land").isNotDone();
-        assertThat(lockspace.number(OUR_ID - 1, RawLease.TIMESTAMP))
-                .as("renewals go on")
-                .isGreaterThan(site.clock.monotonicSeconds() - 4);
         us.fault("ok");
 
         assertThat(answer.get()).startsWith("CannotTell[fault=TIMED_OUT").contains("undetermined=true");
@@ -146,8 +145,7 @@ class StorageFaultsIT {
 
     @Test
     void aCommitThatIsReportedFailedAndLandsLaterLeavesItUndeterminedUntilItIsUndone() throws Exception {
-        CompletableFuture<String> answer = acquireUpToTheCommit();
-        us.fault("late 400 " + R1);
+        CompletableFuture<String> answer = acquireUpToTheCommit("late 400 " + R1);
         assertThat(answer.get()).startsWith("CannotTell[fault=IO").contains("undetermined=true");
         us.fault("ok");
         Eventually.await(
@@ -157,11 +155,13 @@ class StorageFaultsIT {
         assertResolved();
     }
 
-    /** An acquire that has made its proposal and waits in its commit. */
-    private CompletableFuture<String> acquireUpToTheCommit() {
+    /** An acquire that has made its proposal and waits in its commit, which this fault befalls. */
+    private CompletableFuture<String> acquireUpToTheCommit(String fault) {
         us.fault(SLOW_WRITES);
         CompletableFuture<String> answer = us.askLater("acquire " + R1);
-        Eventually.await("our proposal on disk", SOON, () -> resource.number(resource.blockSector(OUR_ID), 8) != 0);
+        Eventually.awaitClosely(
+                "our proposal on disk", SOON, () -> resource.number(resource.blockSector(OUR_ID), 8) != 0);
+        us.fault(fault);
         assertThat(resource.number(0, RawLease.LVER))
                 .as("the commit is still to come")
                 .isZero();

@@ -5,22 +5,16 @@ import static io.vmguard.test.Site.R1;
 import static io.vmguard.test.Site.SOON;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.github.dockerjava.api.model.AccessMode;
 import com.github.dockerjava.api.model.Bind;
 import com.github.dockerjava.api.model.Capability;
 import com.github.dockerjava.api.model.Device;
 import com.github.dockerjava.api.model.Volume;
-import com.sun.jna.Native;
 import io.vmguard.lease.Timeouts;
-import io.vmguard.lease.engine.LeaseEngine;
-import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -57,10 +51,10 @@ class SuccessorIT {
         private int engines;
 
         Host() {
-            this(SharedDir.create("control"), paths());
+            this(SharedDir.create("control"), new EngineClassPath());
         }
 
-        private Host(SharedDir control, List<Path> paths) {
+        private Host(SharedDir control, EngineClassPath classPath) {
             super(
                     "successor",
                     "successor",
@@ -72,34 +66,17 @@ class SuccessorIT {
                             .withSecurityOpts(List.of("seccomp=unconfined", "apparmor=unconfined"))
                             .withDevices(Device.parse("/dev/fuse"))
                             .withTmpFs(Map.of("/run", ""))
-                            .withBinds(binds(control, paths)),
+                            .withBinds(binds(control, classPath)),
                     "sh",
                     "-c",
                     "mkdir /plain /vmstore && stall-dir /plain /vmstore /control/fault && echo ready && exec sleep 100000");
             this.control = control;
-            this.classPath =
-                    IntStream.range(0, paths.size()).mapToObj(i -> "/cp/" + i).collect(Collectors.joining(":"));
+            this.classPath = classPath.inContainer();
         }
 
-        private static List<Path> paths() {
-            return List.of(whereFrom(LeaseEngine.class), whereFrom(Native.class), whereFrom(EngineServer.class));
-        }
-
-        private static Path whereFrom(Class<?> type) {
-            try {
-                return Path.of(
-                        type.getProtectionDomain().getCodeSource().getLocation().toURI());
-            } catch (URISyntaxException e) {
-                throw new IllegalStateException(e);
-            }
-        }
-
-        private static List<Bind> binds(SharedDir control, List<Path> paths) {
-            List<Bind> binds = new ArrayList<>();
+        private static List<Bind> binds(SharedDir control, EngineClassPath classPath) {
+            List<Bind> binds = new ArrayList<>(classPath.binds());
             binds.add(new Bind(control.toString(), new Volume("/control")));
-            for (int i = 0; i < paths.size(); i++) {
-                binds.add(new Bind(paths.get(i).toString(), new Volume("/cp/" + i), AccessMode.ro));
-            }
             return binds;
         }
 

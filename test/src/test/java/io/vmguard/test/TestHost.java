@@ -32,6 +32,8 @@ import org.testcontainers.containers.wait.strategy.Wait;
  */
 public final class TestHost extends TestContainer {
     private static final Duration BOOT_LIMIT = Duration.ofSeconds(90);
+    private static final Duration JOURNAL_LIMIT = Duration.ofSeconds(30);
+    private static final Duration LAST_WORDS_LIMIT = Duration.ofSeconds(20);
 
     private TestHost(Builder builder) {
         super(
@@ -164,9 +166,54 @@ public final class TestHost extends TestContainer {
                 .toList();
     }
 
-    /** The journal of a unit since the last boot of the container. */
+    /** Process id of a domain's QEMU, which must run. */
+    public String qemuPid(String domain) {
+        return sh("pid=$(cat /run/libvirt/qemu/" + domain + ".pid) && kill -0 $pid && echo $pid")
+                .mustSucceed()
+                .stdout()
+                .strip();
+    }
+
+    /** What systemd says of a unit: {@code MainPID} ("0" if it has none), {@code ActiveState}, … */
+    public String property(String unit, String name) {
+        return run("systemctl", "show", "-P", name, unit).mustSucceed().stdout().strip();
+    }
+
+    /**
+     * The journal of a unit since the last boot of the container: all that has been written to it by now. An agent writes its log a moment
+     * after the deed, so a line about something that was just seen is waited for with {@link #awaitJournal}.
+     */
     public String journal(String unit) {
-        return run("journalctl", "--no-pager", "-b", "-u", unit).output();
+        return sh("journalctl --sync; journalctl --no-pager -b -u " + unit).output();
+    }
+
+    /** Waits until the journal of a unit has all of these, in any order. */
+    public void awaitJournal(String unit, String... texts) {
+        Eventually.await("the journal of " + unit + " on " + name(), JOURNAL_LIMIT, () -> {
+            String journal = journal(unit);
+            for (String text : texts) {
+                if (!journal.contains(text)) {
+                    throw new AssertionError("it does not say: " + text);
+                }
+            }
+            return true;
+        });
+    }
+
+    /** How the journals of agent, deadman and libvirtd end: a few lines, and short ones. */
+    String lastWords() {
+        if (!isOn()) {
+            return name() + " is off";
+        }
+        return name() + ":\n"
+                + run(
+                                LAST_WORDS_LIMIT,
+                                "sh",
+                                "-c",
+                                "journalctl --sync; journalctl --no-pager -b -o short-precise -u vmguard -u vmguard-deadman -u libvirtd"
+                                        + " -n 400 | grep -v -e ' systemd\\[' -e /50-vmguard | tail -n 9 | cut -d ' ' -f 3,5- | cut -c -210")
+                        .output()
+                        .stripTrailing();
     }
 
     /** After {@link #powerOn}: waits until libvirtd answers again. */

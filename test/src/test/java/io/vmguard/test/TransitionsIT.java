@@ -72,9 +72,7 @@ class TransitionsIT {
 
         commit(chain);
         awaitNoJob();
-        assertThat(a.host.journal("vmguard"))
-                .contains("VG-434")
-                .contains("inner-base.img) is in use by host node-b", "in shared mode");
+        a.host.awaitJournal("vmguard", "VG-434", "inner-base.img) is in use by host node-b", "in shared mode");
         awaitLeases(a, "live", "an aborted commit between backing images", chain.all());
         awaitMode(b, chain.base, "shared node-a, node-b");
         assertThat(domstate("live")).isEqualTo("running");
@@ -311,12 +309,12 @@ class TransitionsIT {
         // mov al, 0xfe; out 0x64, al: the keyboard controller resets the machine, at each boot
         String disk = guest("reboots", "\\260\\376\\346\\144\\353\\376");
         create(a, "live", disk).mustSucceed();
-        String pid = pid();
+        String pid = a.host.qemuPid("live");
         a.host.virsh("reset", "live").mustSucceed();
         awaitLeases(a, "live", "resets", disk);
         HOSTS.assertTaken(disk, "live", a);
-        assertThat(pid()).isEqualTo(pid);
-        assertThat(a.host.virsh("event", "--event", "reboot", "--timeout", "20").output())
+        assertThat(a.host.qemuPid("live")).isEqualTo(pid);
+        assertThat(a.host.virsh("event", "--event", "reboot", "--timeout", "60").output())
                 .contains("events received: 1");
         HOSTS.assertTaken(disk, "live", a);
         a.host.virsh("set-lifecycle-action", "live", "reboot", "destroy").mustSucceed();
@@ -335,6 +333,33 @@ class TransitionsIT {
         a.host.virsh("dompmwakeup", "live").mustSucceed();
         HOSTS.assertTaken(disk, "live", a);
         awaitLeases(a, "live", "a sleep", disk);
+    }
+
+    @Test
+    void aGuestThatSleepsOnItsDiskLeavesItsLeaseToWhicheverHostStartsItFirst() {
+        // mov dx, 0x604; mov ax, 0x2800; out dx, ax: suspend to disk, as soon as it has booted
+        String disk = guest("hibernates", "\\272\\004\\006\\270\\000\\050\\357\\353\\376");
+        a.host.sh("test-domain live --file " + disk
+                        + " | sed \"s|<on_poweroff>|<pm><suspend-to-disk enabled='yes'/></pm><on_poweroff>|\""
+                        + " | virsh define /dev/stdin")
+                .mustSucceed();
+        Running told =
+                a.host.spawn("stdbuf", "-oL", "virsh", "event", "--event", "lifecycle", "--loop", "--timeout", "60");
+        Eventually.await("virsh to listen", DECIDED, () -> {
+            a.host.virsh("destroy", "live");
+            a.host.virsh("start", "live", "--paused").mustSucceed();
+            return told.stdout().contains("Started");
+        });
+        a.host.virsh("resume", "live").mustSucceed();
+        Eventually.await("its QEMU to have ended", SOON, () -> !a.hasQemu("live"));
+        Eventually.await(
+                "a start on the other host",
+                TwoHosts.AT_ONCE,
+                () -> create(b, "live", disk).ok());
+        Eventually.await("the event", SOON, () -> told.stdout().contains("PMSuspended Disk"));
+        HOSTS.assertTaken(disk, "live", b);
+        assertThat(a.host.virsh("start", "live").mustFail().stderr())
+                .contains("is in use by domain live on host node-b");
     }
 
     /** A disk whose boot sector is this. */
@@ -440,12 +465,5 @@ class TransitionsIT {
 
     private String domstate(String domain) {
         return a.host.virsh("domstate", domain).stdout().strip();
-    }
-
-    private String pid() {
-        return a.host.sh("cat /run/libvirt/qemu/live.pid")
-                .mustSucceed()
-                .stdout()
-                .strip();
     }
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.test;
 
+import static io.vmguard.test.LibvirtDaemon.SOON;
 import static io.vmguard.test.TwoHosts.assertFreesAtOnce;
 import static io.vmguard.test.TwoHosts.create;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
 import org.junit.jupiter.api.extension.ExecutionCondition;
@@ -17,8 +17,6 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 /**
  * Two hosts with libvirt's modular daemon for QEMU, virtqemud, in place of libvirtd: other program, other unit, other socket, and it goes
  * when nobody needs it. {@code make test-virtqemud} builds such hosts, which takes minutes, so {@code make test} does not.
- *
- * <p>io_timeout is 3 s: a membership is lost after 8 x 3 = 24 s.
  */
 @ExtendWith(VirtqemudIT.Chosen.class)
 @NeedsTestImage
@@ -26,14 +24,7 @@ class VirtqemudIT {
     @RegisterExtension
     static final TwoHosts HOSTS = new TwoHosts("io_timeout: 3s", "hook_timeout: 5s");
 
-    private static final Duration LOST = Duration.ofSeconds(24);
-    private static final Duration DESTROY = Duration.ofSeconds(5);
-    private static final Duration KILL_SLACK = Duration.ofSeconds(3);
-    private static final Duration SOON = Duration.ofSeconds(15);
-    /** Less than the half minute after which the agent looks at libvirt's list without being asked. */
-    private static final Duration BY_EVENT = Duration.ofSeconds(10);
-
-    private static final String HOOK = "/etc/libvirt/hooks/qemu.d/50-vmguard";
+    private static final LibvirtDaemon VIRTQEMUD = new LibvirtDaemon(HOSTS, "virtqemud");
 
     private final GuardedHost a = HOSTS.a;
     private final GuardedHost b = HOSTS.b;
@@ -68,7 +59,7 @@ class VirtqemudIT {
                 .doesNotContain("cannot tell")
                 .contains("hook");
         assertThat(a.statusJson()).contains("\"connected\":true");
-        eventsArrive(a, "unasked");
+        VIRTQEMUD.assertEventsArrive(a, "unasked");
 
         a.host.virsh("destroy", "modular").mustSucceed();
         assertFreesAtOnce(b, disk);
@@ -105,8 +96,7 @@ class VirtqemudIT {
     void aLostLeaseEndsTheDomainThroughVirtqemud() {
         String disk = HOSTS.disk("orderly");
         create(a, "orderly", disk).mustSucceed();
-        Duration gone = untilGone("orderly");
-        assertThat(gone).isLessThan(LOST.plus(DESTROY).plus(KILL_SLACK));
+        VIRTQEMUD.assertGoneInTime("orderly");
         assertThat(a.host.journal("vmguard")).doesNotContain("SIGKILL to domain orderly");
         a.awaitReady();
         create(a, "orderly", disk).mustSucceed();
@@ -114,62 +104,14 @@ class VirtqemudIT {
 
     @Test
     void aLostLeaseEndsTheDomainInTimeWhileVirtqemudHangs() {
-        String disk = HOSTS.disk("hung");
-        create(a, "hung", disk).mustSucceed();
-        a.host.sh("systemctl kill -s STOP virtqemud").mustSucceed();
-        try {
-            Duration gone = untilGone("hung");
-            assertThat(gone).isLessThan(LOST.plus(DESTROY).plus(KILL_SLACK));
-            assertThat(a.host.journal("vmguard")).contains("SIGKILL to domain hung");
-        } finally {
-            a.host.sh("systemctl kill -s CONT virtqemud").mustSucceed();
-        }
-        a.awaitReady();
-        Eventually.await(
-                "libvirt to see that it is gone",
-                SOON,
-                () -> a.host.runningDomains().isEmpty());
-        create(a, "again", disk).mustSucceed();
+        VIRTQEMUD.aLostLeaseEndsTheDomainInTimeWhileItHangs();
     }
 
-    /** From the stall of the lease directory, which is over at the return. The last renewal began before it. */
-    private Duration untilGone(String domain) {
-        a.leaseDirectory("stall");
-        try {
-            long stalledNanos = System.nanoTime();
-            Eventually.await(
-                    "the QEMU of " + domain + " to be gone", LOST.plus(DESTROY).plus(SOON), () -> !a.hasQemu(domain));
-            Duration gone = Duration.ofNanos(System.nanoTime() - stalledNanos);
-            System.out.printf("virtqemud: %s gone %.1f s after the stall%n", domain, gone.toMillis() / 1000.0);
-            return gone;
-        } finally {
-            a.leaseDirectory("ok");
-        }
-    }
-
+    /** A stop leaves the sockets, and the agent's own connection brings it back. */
     @Test
     void aVirtqemudThatIsRestartedKilledOrStoppedChangesNothingForADomain() {
-        String disk = HOSTS.disk("steady");
-        create(b, "steady", disk).mustSucceed();
-        String pid = pid("steady");
-        String owner = b.owner();
-        int round = 0;
-        // A stop leaves the sockets, and the agent's own connection brings it back.
-        for (String end : List.of(
-                "systemctl restart virtqemud", "systemctl kill -s KILL virtqemud", "systemctl stop virtqemud")) {
-            String before = mainPid();
-            b.host.sh(end).mustSucceed();
-            Eventually.await(
-                    "a new virtqemud after " + end,
-                    SOON,
-                    () -> !List.of("0", before).contains(mainPid()));
-            HOSTS.assertTaken(disk, "steady", b);
-            assertThat(pid("steady")).isEqualTo(pid);
-            eventsArrive(b, "unasked" + ++round);
-        }
-        assertThat(b.owner()).isEqualTo(owner);
-        b.host.virsh("destroy", "steady").mustSucceed();
-        assertFreesAtOnce(a, disk);
+        VIRTQEMUD.endsChangeNothingForADomain(
+                "systemctl restart virtqemud", "systemctl kill -s KILL virtqemud", "systemctl stop virtqemud");
     }
 
     @Test
@@ -183,21 +125,25 @@ class VirtqemudIT {
             Eventually.await("a connection", SOON, () -> b.statusJson().contains("\"connected\":true"));
             b.vmguard("stop", "--release").mustSucceed();
             Eventually.await(
-                    "virtqemud to leave", SOON, () -> state("virtqemud").equals("inactive"));
+                    "virtqemud to leave",
+                    SOON,
+                    () -> b.host.property("virtqemud", "ActiveState").equals("inactive"));
             b.host.sh("systemctl start vmguard").mustSucceed();
             b.awaitReady();
             Eventually.await(
-                    "virtqemud to be woken", SOON, () -> state("virtqemud").equals("active"));
+                    "virtqemud to be woken",
+                    SOON,
+                    () -> b.host.property("virtqemud", "ActiveState").equals("active"));
             Eventually.await("a connection", SOON, () -> b.statusJson().contains("\"connected\":true"));
-            String before = mainPid();
+            String before = VIRTQEMUD.mainPid(b);
             long connectedNanos = System.nanoTime();
             Eventually.await(
                     "its time to be over",
                     SOON,
                     () -> System.nanoTime() - connectedNanos
                             > Duration.ofSeconds(6).toNanos());
-            assertThat(mainPid()).as("it has a client").isEqualTo(before);
-            eventsArrive(b, "woken");
+            assertThat(VIRTQEMUD.mainPid(b)).as("it has a client").isEqualTo(before);
+            VIRTQEMUD.assertEventsArrive(b, "woken");
         } finally {
             b.host.sh(
                             "rm -r /etc/systemd/system/virtqemud.service.d; systemctl daemon-reload; systemctl restart virtqemud;"
@@ -209,58 +155,6 @@ class VirtqemudIT {
 
     @Test
     void anAutostartedDomainRunsWithItsLeaseAfterABoot() {
-        String disk = HOSTS.disk("autostart");
-        b.host.sh("test-domain boots --file " + disk
-                        + " | virsh define /dev/stdin; virsh autostart boots; virsh start boots")
-                .mustSucceed();
-        b.host.powerOff();
-        b.host.powerOn();
-        b.host.awaitUp();
-        Eventually.await(
-                "the domain to run again",
-                LOST.plus(SOON),
-                () -> b.host.runningDomains().contains("boots"));
-        b.awaitLeases("boots", 1, SOON);
-        assertThat(micros("virtqemud", "ExecMainStartTimestampMonotonic"))
-                .as("virtqemud starts its domains when the agent is ready")
-                .isGreaterThanOrEqualTo(micros("vmguard", "ActiveEnterTimestampMonotonic"));
-        HOSTS.assertTaken(disk, "boots", b);
-    }
-
-    /** Nothing but an event tells the agent so soon of a start that went past the hook. */
-    private static void eventsArrive(GuardedHost host, String domain) {
-        Eventually.await(
-                "a connection to libvirt", SOON, () -> host.statusJson().contains("\"connected\":true"));
-        String disk = HOSTS.disk(domain);
-        host.host.sh("chmod -x " + HOOK).mustSucceed();
-        create(host, domain, disk).mustSucceed();
-        host.host.sh("chmod +x " + HOOK).mustSucceed();
-        host.awaitLeases(domain, 1, BY_EVENT);
-    }
-
-    private String pid(String domain) {
-        return b.host.sh("cat /run/libvirt/qemu/" + domain + ".pid")
-                .mustSucceed()
-                .stdout()
-                .strip();
-    }
-
-    private String mainPid() {
-        return property("virtqemud", "MainPID");
-    }
-
-    private String state(String unit) {
-        return property(unit, "ActiveState");
-    }
-
-    private long micros(String unit, String property) {
-        return Long.parseLong(property(unit, property));
-    }
-
-    private String property(String unit, String property) {
-        return b.host.run("systemctl", "show", "-p", property, "--value", unit)
-                .mustSucceed()
-                .stdout()
-                .strip();
+        VIRTQEMUD.anAutostartedDomainRunsWithItsLeaseAfterABoot();
     }
 }

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
 import java.util.Locale;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -27,6 +29,8 @@ class WalkthroughIT {
     private static final Duration DEAD = Duration.ofSeconds(8 * IO_TIMEOUT + 60);
     /** libvirt itself takes some of it; a busy machine with two cores the rest. */
     private static final Duration SLACK = Duration.ofSeconds(8);
+
+    private static final Duration SOON = Duration.ofSeconds(30);
 
     private static CephCluster ceph;
 
@@ -66,7 +70,32 @@ class WalkthroughIT {
             b.host.sh("test-ceph secret").mustSucceed();
             String port = Integer.toString(ceph.monitorPort());
             walk(a, b, leases, new Disk("vda (rbd:rbd/vm1)", "--rbd", "rbd/vm1", "--port", port));
+            theDoctorFindsTheCephUserThatMayNotBlocklist(a, port);
         }
+    }
+
+    private static void theDoctorFindsTheCephUserThatMayNotBlocklist(GuardedHost a, String port) {
+        a.host.sh("ceph auth get-or-create client.weak mon 'allow r' osd 'allow rwx pool=rbd' >/dev/null;"
+                        + " for user in weak libvirt; do test-domain of-$user --rbd rbd/vm1 --port " + port
+                        + " | sed \"s/username='libvirt'/username='$user'/\" | virsh define /dev/stdin; done")
+                .mustSucceed();
+        awaitOfDoctor(
+                a,
+                "RED +ceph_caps +client\\.weak \\(secret [0-9a-f-]+\\) may not blocklist: mon caps are 'allow r'\n"
+                        + " +why: .*\n +fix: ceph auth caps client\\.weak mon 'profile rbd'");
+        a.host.sh("ceph auth caps client.weak mon 'profile rbd' osd 'profile rbd pool=rbd'")
+                .mustSucceed();
+        awaitOfDoctor(a, "green +ceph_caps +client\\.libvirt .* may blocklist; client\\.weak .* may blocklist\n");
+    }
+
+    /** What it asks the cluster may take longer than it waits, on a machine that has much to do. */
+    private static void awaitOfDoctor(GuardedHost host, String pattern) {
+        Pattern wanted = Pattern.compile(pattern);
+        Eventually.await(
+                "the doctor to say " + pattern,
+                Duration.ofSeconds(120),
+                () -> wanted.matcher(host.vmguard("doctor", "--no-probe").output())
+                        .find());
     }
 
     private static GuardedHost host(String name, SharedDir images, SharedDir leases) {
@@ -75,8 +104,16 @@ class WalkthroughIT {
     }
 
     private static void walk(GuardedHost a, GuardedHost b, SharedDir leases, Disk disk) {
-        a.awaitReady();
-        b.awaitReady();
+        try {
+            a.awaitReady();
+            b.awaitReady();
+            walkOn(a, b, leases, disk);
+        } catch (AssertionError e) {
+            throw LastWords.with(e, Stream.of(a.host, b.host));
+        }
+    }
+
+    private static void walkOn(GuardedHost a, GuardedHost b, SharedDir leases, Disk disk) {
         theFirstStartRunsAndHoldsItsLease(a, leases, disk);
         everySecondStartIsRefusedWithAMessageThatNamesTheFirst(a, b, disk);
         afterItsEndTheDiskIsFreeAtOnce(a, b, disk);
@@ -128,7 +165,7 @@ class WalkthroughIT {
         long endedNanos = System.nanoTime();
         Eventually.await(
                 "demo2 to start on node-b",
-                Duration.ofSeconds(2),
+                TwoHosts.AT_ONCE,
                 () -> b.host.createDomain("demo2", disk.options()).ok());
         report("start on the other host after a destroy", endedNanos);
         b.awaitReady();
@@ -165,9 +202,10 @@ class WalkthroughIT {
 
     private static void aHostThatLosesItsLeaseDirectoryStopsItsDomainBeforeAnotherMayStartIt(
             GuardedHost a, GuardedHost b, Disk disk) {
+        QemuProcess demo1 = a.qemu("demo1");
         a.leaseDirectory("stall");
         long stalledNanos = System.nanoTime();
-        Eventually.await("demo1 to be gone from node-a", LOST.plus(DESTROY).plus(SLACK), () -> !a.hasQemu("demo1"));
+        Eventually.await("demo1 to be gone from node-a", LOST.plus(DESTROY).plus(SLACK), demo1::isGone);
         Duration gone = report("a domain is gone after its lease directory stalled", stalledNanos);
         // The last renewal had begun before the stall, so 8 T from the stall is the latest.
         assertThat(gone).isLessThan(LOST.plus(DESTROY).plusSeconds(2));
@@ -194,8 +232,12 @@ class WalkthroughIT {
                 .contains("See: systemctl status vmguard");
         a.host.sh("echo 'mode: observe' >> /etc/vmguard/vmguard.yaml").mustSucceed();
         a.host.createDomain("demo1", disk.options()).mustSucceed();
-        assertThat(a.host.run("journalctl", "--no-pager", "-t", "vmguard").output())
-                .contains("let through unprotected (mode observe)");
+        Eventually.await(
+                "the hook's line in the journal",
+                SOON,
+                () -> a.host.sh("journalctl --sync; journalctl --no-pager -t vmguard")
+                        .output()
+                        .contains("let through unprotected (mode observe)"));
         a.host.virsh("destroy", "demo1").mustSucceed();
     }
 

@@ -3,8 +3,6 @@ package io.vmguard.test;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.github.dockerjava.api.model.Bind;
-import com.github.dockerjava.api.model.Volume;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -15,7 +13,6 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.testcontainers.containers.wait.strategy.Wait;
 
 /**
  * The built package on a real kernel with a real watchdog, softdog, in emulated machines ({@code test/infra/image/watchdog-vm}). They
@@ -39,36 +36,19 @@ class WatchdogIT {
 
     private static final int BOOTING = 2;
 
-    private static Host host;
+    private static MachineHost host;
     private static final Map<String, Running> MACHINES = new LinkedHashMap<>();
-
-    /** Where the machines run. */
-    private static final class Host extends TestContainer {
-        Host(Path packages) {
-            super(
-                    "watchdog",
-                    "watchdog-vms",
-                    Wait.forSuccessfulCommand("true").withStartupTimeout(Duration.ofSeconds(60)),
-                    create -> create.getHostConfig()
-                            .withNetworkMode("none")
-                            .withBinds(new Bind(packages.toString(), new Volume("/packages"))),
-                    "sleep",
-                    "3600");
-        }
-    }
 
     @BeforeAll
     static void boot() {
         Optional<Path> deb = BuiltPackage.find();
-        String missing = deb.isEmpty()
-                ? "run make deb first"
-                : System.getProperty("os.arch").equals("amd64") ? "" : "its kernel is for amd64";
+        String missing = deb.isEmpty() ? "run make deb first" : MachineHost.missing();
         if (!missing.isEmpty()) {
             System.err.println("SKIPPED WatchdogIT: " + missing);
         }
         Assumptions.assumeTrue(missing.isEmpty(), missing);
         Path built = deb.orElseThrow();
-        host = new Host(built.getParent());
+        host = MachineHost.apart("watchdog-vms", built.getParent());
         host.boot();
         host.run(LIMIT, "watchdog-vm", "make", "/packages/" + built.getFileName(), "/vm")
                 .mustSucceed();

@@ -108,11 +108,20 @@ final class HeldOnDisk {
         if (own instanceof IoOutcome.Failed failed) {
             return new Decoded.Corrupt<>(failed.fault(), failed.why());
         }
-        return new Decoded.Valid<>(mode(sound.value(), ((IoOutcome.Done) own).bytes())
-                .map(mode -> new LeaseUse(mode, List.of(note(file, sound.value())))));
+        return new Decoded.Valid<>(use(sound.value(), ((IoOutcome.Done) own).bytes(), file));
     }
 
     /** Empty if the membership does not have it. */
+    private Optional<LeaseUse> use(LeaderRecord leader, byte[] ownBlock, LeaseFile file) {
+        if (DiskBlock.decode(ownBlock, 0) instanceof Decoded.Valid<DiskBlock> block
+                && block.value().isAwaiting(leader, owner)) {
+            // Given and not confirmed: it comes to us alone if it is not wanted there. What it is for we have noted in
+            // the version before.
+            return Optional.of(new LeaseUse(LeaseMode.EXCLUSIVE, List.of(note(file, leader.lver() - 1))));
+        }
+        return mode(leader, ownBlock).map(mode -> new LeaseUse(mode, List.of(note(file, leader.lver()))));
+    }
+
     private Optional<LeaseMode> mode(LeaderRecord leader, byte[] ownBlock) {
         if (!leader.isFree() && leader.holder().equals(owner)) {
             return Optional.of(LeaseMode.EXCLUSIVE);
@@ -128,10 +137,10 @@ final class HeldOnDisk {
     }
 
     /** For people and for finding the domain only, as ever: that it cannot be read is no reason to give up. */
-    private LeaseNote note(LeaseFile file, LeaderRecord leader) {
+    private LeaseNote note(LeaseFile file, long lver) {
         Optional<LeaseNote> note =
                 file.read(layout.noteOffset(), layout.sectorBytes(), limit) instanceof IoOutcome.Done done
-                        ? NoteSector.decode(done.bytes(), 0, owner, leader.lver())
+                        ? NoteSector.decode(done.bytes(), 0, owner, lver)
                         : Optional.empty();
         return note.orElseGet(() -> new LeaseNote(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0));
     }

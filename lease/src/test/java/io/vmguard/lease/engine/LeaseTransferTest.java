@@ -244,6 +244,27 @@ class LeaseTransferTest {
         assertThat(third.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
     }
 
+    /** Nobody there would take it back otherwise: declined, it would be held for a host that does not know, as long as that one lives. */
+    @Test
+    void whatWasGivenIsKnownToASuccessorWhoseRecordIsGoneToo() throws IOException {
+        assertThat(answer(giver.engine.writeDown(R1))).isTrue();
+        prepare();
+        give();
+        giver.kill();
+        Files.delete(giver.recordFile);
+        giver = Machine.at(leases, dir.resolve("a")).member();
+        assertThat(giver.rebuilt).containsExactly("1 in " + giver.recordFile);
+        Await.until("the lease", SOON, () -> giver.engine.given().equals(Set.of(R1)));
+        assertThat(answer(receiver.engine.decline(R1))).isInstanceOf(ReleaseResult.Released.class);
+        refusedTo(third, giver.owner());
+        assertThat(answer(giver.engine.takeBack(R1))).isInstanceOf(AcquireResult.Acquired.class);
+        assertThat(giver.engine.view().held())
+                .as("for the domain that it was given for")
+                .containsEntry(R1, LeaseUse.exclusive(NOTE));
+        assertThat(giver.release(R1)).isInstanceOf(ReleaseResult.Released.class);
+        assertThat(third.acquire(R1)).isInstanceOf(AcquireResult.Acquired.class);
+    }
+
     // ---- words
 
     @Test

@@ -93,7 +93,7 @@ final class Leaving {
                 }
             } else if (!complete) {
                 // What is refused may be what seems to be gone, and may only have been slow to be told.
-                following.lookAgainNanos = state.clock.bootNanos() + LOOK_AGAIN_NANOS;
+                lookAgain(following);
             } else if (listed.begunNanos() <= need.seenNanos()) {
                 state.wantSight(run); // the list is older than what showed it last
             } else if (provable(following, need)) {
@@ -117,6 +117,13 @@ final class Leaving {
         if (disk.matches() && !following.targets.contains(disk.group(1))) {
             following.needs.put(resource, new Need(disk.group(1), "", listed.begunNanos()));
             leaves(following, resource, listed);
+        }
+    }
+
+    /** Not later because this is asked for again meanwhile: open files are looked at more often. */
+    private void lookAgain(Following following) {
+        if (following.lookAgainNanos == 0) {
+            following.lookAgainNanos = state.clock.bootNanos() + LOOK_AGAIN_NANOS;
         }
     }
 
@@ -210,7 +217,7 @@ final class Leaving {
         if (byAccount && !isAllAccountedFor(following, open)) {
             if (!following.latest.values().stream()
                     .allMatch(live -> live.disks().seen())) {
-                following.lookAgainNanos = state.clock.bootNanos() + LOOK_AGAIN_NANOS;
+                lookAgain(following);
             }
             return false;
         }

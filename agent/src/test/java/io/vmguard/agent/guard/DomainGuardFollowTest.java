@@ -313,6 +313,20 @@ class DomainGuardFollowTest {
         assertThat(bench.lockspace.held()).contains(lease("/i/b"));
     }
 
+    @Test
+    void aDiskThatLeftWhileNoAgentRanIsGivenBackWhenTheStorageOfTheOthersAnswersAtLast() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("vdb", "/i/b")).show(bench);
+        live.disks(disk("vda", "/i/a"));
+        bench = afterCrashOf(bench);
+        bench.images.silent(true);
+        live.show(bench);
+        bench.pass(Duration.ofSeconds(2));
+        bench.images.silent(false);
+        bench.pass(Duration.ofSeconds(5));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
     // ---- what leaves its QEMU alive
 
     @ParameterizedTest

@@ -10,6 +10,7 @@ import io.vmguard.agent.process.OpenFiles;
 import io.vmguard.lease.LeaseName;
 import java.time.Duration;
 import java.util.Collections;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -32,7 +33,7 @@ import org.apache.logging.log4j.Logger;
  * <p>Of a disk that has left while no agent ran nobody knows the files, nor all of one whose storage once did not answer. So QEMU must have
  * nothing open at all but what belongs to the disks that it has, and the XML must be without the disk for a while as well; if it is not so
  * soon, the lease is kept until the domain ends. If the domain has a disk in the same place as one that an earlier agent knew, that one may
- * have called this very disk by another name: kept.
+ * have called this very disk by another name: kept. A drive that all sights show empty is no disk.
  */
 final class Leaving {
     private static final Logger LOG = LogManager.getLogger(DomainGuard.class);
@@ -77,8 +78,7 @@ final class Leaving {
         if (listed == null || run.halted) {
             return;
         }
-        boolean complete = following.latest.values().stream()
-                .allMatch(l -> l.derivation().refusals().isEmpty());
+        boolean complete = isComplete(following);
         for (LeaseName resource : List.copyOf(run.wanted.keySet())) {
             if (called.contains(resource)
                     || following.expected.containsKey(resource)
@@ -108,16 +108,31 @@ final class Leaving {
     /** An earlier agent took it, and it was gone before this one has seen what for. */
     private void considerUnshown(Run run, LeaseName resource, LiveDomain listed) {
         Following following = run.following;
-        boolean bothLooked = following.latest.containsKey(Source.STATUS);
-        if (!bothLooked || !following.unshown.contains(resource) || !run.holds(resource) || run.isMigrating()) {
+        if (!following.unshown.contains(resource) || !run.holds(resource) || run.isMigrating()) {
             return;
         }
         Matcher disk = DISK.matcher(
                 Objects.requireNonNull(run.wanted.get(resource)).note().disk());
-        if (disk.matches() && !following.targets.contains(disk.group(1))) {
+        if (disk.matches() && isVacant(following, disk.group(1))) {
             following.needs.put(resource, new Need(disk.group(1), "", listed.begunNanos()));
             leaves(following, resource, listed);
         }
+    }
+
+    /** Whether nothing was refused that could be what seems to be gone. */
+    private static boolean isComplete(Following following) {
+        return following.latest.values().stream()
+                .allMatch(live -> live.derivation().refusals().isEmpty());
+    }
+
+    /** Whether both have looked, and neither shows an image in this place. */
+    private static boolean isVacant(Following following, String target) {
+        boolean both = following.latest.keySet().containsAll(EnumSet.allOf(Source.class));
+        return both
+                && following.latest.values().stream()
+                        .map(live -> live.disks().byTarget().get(target))
+                        .filter(Objects::nonNull)
+                        .allMatch(LiveDisks.Disk::isEmpty);
     }
 
     /** Not later because this is asked for again meanwhile: open files are looked at more often. */
@@ -185,8 +200,10 @@ final class Leaving {
             boolean busy = run.pending.containsKey(resource)
                     || following.converting.contains(resource)
                     || run.isElsewhere(resource);
-            boolean byAccount = following.unshown.contains(resource) || following.unseen.contains(need.target());
-            if (!busy && isClosed(run, need, sinceNanos, byAccount, open.get())) {
+            boolean unshown = following.unshown.contains(resource);
+            boolean byAccount = unshown || following.unseen.contains(need.target());
+            boolean out = !unshown || isVacant(following, need.target());
+            if (!busy && out && isClosed(run, need, sinceNanos, byAccount, open.get())) {
                 letGo(run, resource);
                 any = true;
             } else if (byAccount && state.clock.bootNanos() - sinceNanos > ACCOUNT_NANOS) {
@@ -214,9 +231,10 @@ final class Leaving {
         if (!Collections.disjoint(departed, open.all())) {
             return false;
         }
-        if (byAccount && !isAllAccountedFor(following, open)) {
-            if (!following.latest.values().stream()
-                    .allMatch(live -> live.disks().seen())) {
+        if (byAccount && !(isComplete(following) && isAllAccountedFor(following, open))) {
+            boolean seen = following.latest.values().stream()
+                    .allMatch(live -> live.disks().seen());
+            if (!seen || !isComplete(following)) {
                 lookAgain(following);
             }
             return false;

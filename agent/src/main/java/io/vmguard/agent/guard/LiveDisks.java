@@ -53,6 +53,11 @@ record LiveDisks(Map<String, Disk> byTarget, Optional<Images> made, Set<FileKey>
         boolean isFloppy() {
             return spec.device().equals("floppy");
         }
+
+        /** A drive without a medium: it has no image of any kind. */
+        boolean isEmpty() {
+            return imagesOf(spec).allMatch(DiskSource.Empty.class::isInstance);
+        }
     }
 
     /** Asks the storage where the images are, within limits. */

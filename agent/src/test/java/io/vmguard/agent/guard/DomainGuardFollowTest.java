@@ -2,6 +2,7 @@
 package io.vmguard.agent.guard;
 
 import static io.vmguard.agent.guard.LiveXml.disk;
+import static io.vmguard.agent.guard.LiveXml.emptyCdrom;
 import static io.vmguard.agent.guard.LiveXml.floppy;
 import static io.vmguard.agent.guard.LiveXml.lease;
 import static io.vmguard.agent.guard.LiveXml.mirrored;
@@ -324,6 +325,110 @@ class DomainGuardFollowTest {
         bench.pass(Duration.ofSeconds(2));
         bench.images.silent(false);
         bench.pass(Duration.ofSeconds(5));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    /** The medium of its floppy drive was taken out while no agent ran; both sights show what {@link #live} does now. */
+    private GuardBench afterTheEndOf(String floppy, String... shownNow) {
+        GuardBench bench = running();
+        bench.images.open(PID, "/i/a", floppy);
+        live.disks(disk("vda", "/i/a"), floppy(floppy)).show(bench);
+        assertThat(bench.lockspace.held()).contains(lease(floppy));
+        live.disks(shownNow);
+        GuardBench next = afterCrashOf(bench);
+        live.show(next);
+        return next;
+    }
+
+    @Test
+    void aMediumThatLeftItsDriveWhileNoAgentRanIsGivenBackWhenQemuHasNothingOpenButWhatTheDomainHas() {
+        GuardBench bench = afterTheEndOf("/i/f", disk("vda", "/i/a"), floppy(""));
+        bench.pass(Duration.ofSeconds(5));
+        assertThat(bench.lockspace.held()).as("QEMU has it open yet").contains(lease("/i/f"));
+        bench.images.open(PID, "/i/a");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+        assertThat(bench.view(DEMO).orElseThrow().leases()).hasSize(1);
+    }
+
+    @Test
+    void whatIsOpenAndNobodyKnowsKeepsTheLeaseOfAMediumThatLeftWhileNoAgentRan() {
+        GuardBench bench = afterTheEndOf("/i/f", disk("vda", "/i/a"), floppy(""));
+        bench.images.open(PID, "/i/a", "/i/f-renamed");
+        bench.pass(Duration.ofMinutes(2));
+        assertThat(bench.lockspace.held()).contains(lease("/i/f"));
+        bench.images.open(PID, "/i/a");
+        bench.pass(Duration.ofMinutes(2));
+        assertThat(bench.lockspace.held()).as("as is said in the journal").contains(lease("/i/f"));
+        bench.processes.end(DEMO.uuid());
+        bench.settle();
+        assertThat(bench.lockspace.held()).isEmpty();
+    }
+
+    @Test
+    void aMediumOfAnotherNameInTheSameDriveKeepsTheLeaseThatAnEarlierAgentTook() {
+        GuardBench bench = afterTheEndOf("/i/f", disk("vda", "/i/a"), floppy("/i/f-as-named-now"));
+        bench.images.open(PID, "/i/a", "/i/f-as-named-now");
+        bench.pass(Duration.ofMinutes(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/f"), lease("/i/f-as-named-now"));
+    }
+
+    @Test
+    void aMediumThatComesToTheEmptyDriveBeforeTheLastOneIsProvedClosedKeepsItsLease() {
+        GuardBench bench = afterTheEndOf("/i/f", disk("vda", "/i/a"), floppy(""));
+        bench.pass(Duration.ofSeconds(5));
+        bench.images.open(PID, "/i/a", "/i/f-as-named-now");
+        live.disks(disk("vda", "/i/a"), floppy("/i/f-as-named-now")).show(bench);
+        bench.pass(Duration.ofMinutes(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/f"), lease("/i/f-as-named-now"));
+    }
+
+    /** Either of the two may be late, or libvirt may know it better. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aDriveThatOneSightAloneShowsEmptyKeepsTheLeaseThatAnEarlierAgentTook(boolean libvirt) {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), floppy("/i/f")).show(bench);
+        bench = afterCrashOf(bench);
+        live.disks(disk("vda", "/i/a"), floppy(libvirt ? "" : "/i/f-as-named-now"))
+                .toLibvirt(bench);
+        live.disks(disk("vda", "/i/a"), floppy(libvirt ? "/i/f-as-named-now" : ""))
+                .toStatusFile(bench);
+        bench.images.open(PID, "/i/a", "/i/f-as-named-now");
+        bench.pass(Duration.ofMinutes(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/f"), lease("/i/f-as-named-now"));
+    }
+
+    @Test
+    void aDomainThatCannotBeReadAnyMoreKeepsTheLeaseOfTheMediumThatIsNotProvedClosed() {
+        GuardBench bench = afterTheEndOf("/i/f", disk("vda", "/i/a"), floppy(""));
+        bench.hypervisor.activate(DEMO.uuid(), DEMO.name(), "<domain><name>demo");
+        bench.pass(Duration.ofSeconds(5));
+        bench.images.open(PID, "/i/a");
+        bench.pass(Duration.ofMinutes(1));
+        assertThat(bench.lockspace.held()).contains(lease("/i/f"));
+    }
+
+    @Test
+    void aDomainThatCannotBeReadForAMomentGivesTheMediumBackWhenItCan() {
+        GuardBench bench = afterTheEndOf("/i/f", disk("vda", "/i/a"), floppy(""));
+        bench.hypervisor.activate(DEMO.uuid(), DEMO.name(), "<domain><name>demo");
+        bench.images.open(PID, "/i/a");
+        bench.pass(Duration.ofSeconds(4));
+        assertThat(bench.lockspace.held()).contains(lease("/i/f"));
+        live.toLibvirt(bench);
+        bench.pass(Duration.ofSeconds(4));
+        assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
+    }
+
+    @Test
+    void anEmptyDriveInThePlaceOfADiskThatLeftWhileNoAgentRanIsNoDisk() {
+        GuardBench bench = running();
+        live.disks(disk("vda", "/i/a"), disk("sda", "/i/b")).show(bench);
+        live.disks(disk("vda", "/i/a"), emptyCdrom("sda"));
+        bench = afterCrashOf(bench);
+        live.show(bench);
+        bench.pass(Duration.ofSeconds(4));
         assertThat(bench.lockspace.held()).containsExactly(lease("/i/a"));
     }
 

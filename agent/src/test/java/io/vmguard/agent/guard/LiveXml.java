@@ -45,6 +45,10 @@ final class LiveXml {
                 + "<backingStore/><target dev='fda' bus='fdc'/><alias name='dev-fda'/></disk>";
     }
 
+    static String emptyCdrom(String target) {
+        return "<disk type='file' device='cdrom'><target dev='" + target + "'/><readonly/></disk>";
+    }
+
     static String rbd(String target, String image) {
         return "<disk type='network' device='disk'><source protocol='rbd' name='" + image + "'/><target dev='" + target
                 + "'/><alias name='dev-" + target + "'/></disk>";

@@ -314,7 +314,7 @@ enum SoakOperation {
             copy(site, disk, random);
             site.virsh(disk, "blockjob", disk.name, "vda", "--pivot");
             disk.pivot();
-            borrow(site, disk, disk.copy(), random);
+            borrowFormer(site, disk, disk.copy(), random);
             if (disk.runs()) {
                 INTRUDE.perform(site, disk, random);
             }
@@ -331,7 +331,7 @@ enum SoakOperation {
         void perform(SoakSite site, SoakDisk disk, Random random) {
             copy(site, disk, random);
             site.virsh(disk, "blockjob", disk.name, "vda", "--abort");
-            borrow(site, disk, disk.copy(), random);
+            borrowFormer(site, disk, disk.copy(), random);
             if (disk.runs()) {
                 INTRUDE.perform(site, disk, random);
             }
@@ -361,18 +361,23 @@ enum SoakOperation {
         int host = site.any(random);
         String guest = "guest-of-" + disk.name;
         disk.endedNanos = System.nanoTime();
-        try {
-            site.grant(disk, host, guest, () -> site.create(host, guest, path));
-        } catch (SoakSite.Kept e) {
-            site.count("kept until its domain ended");
-            site.virsh(disk, "destroy", disk.name);
-            disk.ended(System.nanoTime());
-            site.grant(disk, host, guest, () -> site.create(host, guest, path));
-        }
+        site.grant(disk, host, guest, () -> site.create(host, guest, path));
         site.endEverywhere(guest);
         disk.endedNanos = System.nanoTime();
         if (!disk.runs()) {
             disk.lastHost = host;
+        }
+    }
+
+    /** The same with what a disk was on that is there with another image now: its lease may be kept until the domain ends. */
+    private static void borrowFormer(SoakSite site, SoakDisk disk, String path, Random random) {
+        try {
+            borrow(site, disk, path, random);
+        } catch (SoakSite.Kept e) {
+            site.count("kept until its domain ended");
+            site.virsh(disk, "destroy", disk.name);
+            disk.ended(System.nanoTime());
+            borrow(site, disk, path, random);
         }
     }
 

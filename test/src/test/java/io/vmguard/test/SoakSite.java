@@ -247,7 +247,7 @@ final class SoakSite implements AutoCloseable {
                 boolean late = System.nanoTime() - disk.endedNanos > SETTLED.toNanos();
                 boolean away = disk.lastHost >= 0 && isTroubled(disk.lastHost) || isTroubled(on);
                 if (isInUse(ran) && late && !away && isKept(disk, ran)) {
-                    throw new Kept();
+                    throw new Kept(ran);
                 }
                 mayBe(isInUse(ran) && (!late || away), ran);
                 count("not free yet");
@@ -275,11 +275,15 @@ final class SoakSite implements AutoCloseable {
     }
 
     /**
-     * An agent does not know what an earlier one held a lease for if it left while there was none, and the domain has a disk in the same
-     * place: it keeps the lease until the domain ends.
+     * An agent does not know what an earlier one held a lease for if it left while there was none, and the domain has a disk with another
+     * image in the same place: it keeps the lease until the domain ends.
      */
     static final class Kept extends Error {
         private static final long serialVersionUID = 1;
+
+        Kept(Ran ran) {
+            super("kept although the domain does not use it: " + ran);
+        }
     }
 
     private static void mayBe(boolean expected, Ran ran) {

@@ -51,9 +51,11 @@ final class DeadmanOrders implements Supplier<Deadman.Orders> {
         return domain.holdsAny() || domain.state().equals("migrating");
     }
 
-    /** It stands still without its leases, or goes on without them by permission. */
+    /** It stands still without its leases, or another host has them and its guest, or it goes on without them by permission. */
     private static boolean mayStay(DomainView domain) {
-        return domain.state().equals("paused") || domain.onLockFailure().equals("ignore");
+        return domain.state().equals("paused")
+                || domain.state().equals("migrated")
+                || domain.onLockFailure().equals("ignore");
     }
 
     private static ListedProcess listed(DomainView domain) {

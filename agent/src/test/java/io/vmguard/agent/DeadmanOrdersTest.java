@@ -59,6 +59,14 @@ class DeadmanOrdersTest {
         assertThat(orders.spare()).containsExactly(process(1), process(2));
     }
 
+    /** It was listed while its leases were on their way. */
+    @Test
+    void whoIsLeftBehindByAGuestThatRunsElsewhereIsSpared() {
+        Deadman.Orders orders = orders(domain(1, "migrated", "poweroff", false));
+        assertThat(orders.kill()).isEmpty();
+        assertThat(orders.spare()).containsExactly(process(1));
+    }
+
     /** Whoever was listed before stays so: only a process that is proved gone or spared leaves the list. */
     @Test
     void ofWhoHoldsNothingOrHasNoKnownProcessNothingIsSaid() {

@@ -35,6 +35,11 @@ public record DomainStatus(String state, String reason, int pid, String job, Str
         return reason.startsWith("post-copy");
     }
 
+    /** Whether another host fetches the rest of its memory from here. */
+    public boolean isFetched() {
+        return isPostCopy() && migratesOut() && !state.equals("running");
+    }
+
     /**
      * Whether it stands still because of a migration and has not got the guest that it waits for. libvirt ends the job of a migration that
      * has failed some hundred milliseconds before it ends the QEMU on the target, and still says so then; of a guest that has come it says

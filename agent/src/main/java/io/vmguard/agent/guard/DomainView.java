@@ -7,7 +7,8 @@ import java.util.Optional;
 /**
  * One run of a domain, as the guard saw it a moment ago.
  *
- * @param state starting, running, migrating, stopping because a lease is lost, paused because one is
+ * @param state starting, running, migrating, migrated (another host runs its guest, owns its leases, and still fetches memory from here),
+ *     stopping because a lease is lost, paused because one is
  * @param pid of its QEMU once known
  * @param onLockFailure what happens to it when a lease is lost, in libvirt's word
  * @param startTicks when that was started, as {@code /proc/PID/stat} counts; 0 if that is not known

@@ -13,6 +13,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
 import java.util.stream.Collectors;
@@ -31,6 +32,9 @@ final class Losses {
     private final Fencing fencing;
     private final Migrations migrations;
     private final Cancellations cancellations;
+    /** Whose leases were not here when the membership was lost, and whose memory another host fetches. */
+    private final Set<Run> leftBehind = new HashSet<>();
+
     private boolean usersMustGo;
     /** A loss that was noticed before the engine told of it. */
     private boolean noticed;
@@ -70,8 +74,25 @@ final class Losses {
             noticed = true;
             handleLoss(LeaseFault.TIMED_OUT, "no renewal in time, noticed by the guard");
         }
+        lookAtLeftBehind();
         if (late) {
             List.copyOf(state.runs.values()).forEach(run -> fencing.act(run, nowNanos));
+        }
+    }
+
+    /** Who was spared, and would not be now, is stopped: without a membership nobody else looks. */
+    private void lookAtLeftBehind() {
+        if (state.joined) {
+            leftBehind.clear();
+        }
+        for (Run run : List.copyOf(leftBehind)) {
+            if (state.isOver(run) || run.doomed) {
+                leftBehind.remove(run);
+            } else if (!run.isLeftBehind()) {
+                leftBehind.remove(run);
+                LOG.error("VG-306 {} may run here, and its leases are another host's or lost: killed", run);
+                stop(run, fencing.overdue());
+            }
         }
     }
 
@@ -110,6 +131,13 @@ final class Losses {
                 state.settings.observe()
                         ? "mode observe, nothing is stopped"
                         : users.isEmpty() ? "no domain holds a lease" : "stopping " + users);
+        others.stream().filter(run -> run.isLeftBehind() && !run.doomed).forEach(run -> {
+            leftBehind.add(run);
+            LOG.warn(
+                    "VG-305 {} is left to send the rest of its memory to host id {}, which has its leases",
+                    run,
+                    Departures.hostId(Objects.requireNonNull(run.outgoing)));
+        });
         for (Run run : waiting) {
             claims.giveUp(run);
             run.held.clear(); // nothing is ours to give back any more

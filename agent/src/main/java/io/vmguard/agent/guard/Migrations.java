@@ -112,6 +112,10 @@ final class Migrations {
         arrivals.act(run, status, nowNanos);
         explainStop(run);
         departures.act(run, status, nowNanos);
+        Outgoing outgoing = run.outgoing;
+        if (outgoing != null) {
+            outgoing.postCopy = status != null && status.isFetched();
+        }
     }
 
     /** Whether a run is on its way to another host, or has gone there. */

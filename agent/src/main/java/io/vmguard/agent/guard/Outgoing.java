@@ -49,10 +49,22 @@ final class Outgoing {
     /** Boot clock: since when its guest stands still; 0 if it does not. */
     long stillSinceNanos;
 
+    /** The hypervisor says that the migration is under way and in post-copy: the other side fetches the rest of the memory. */
+    boolean postCopy;
+
     boolean saidUnguarded;
 
     Outgoing(LeaseName channel) {
         this.channel = channel;
+    }
+
+    /**
+     * Whether the other side runs the guest, and fetches the rest of its memory from here, where it cannot run any more. That it runs there is
+     * known for good, also if its word cannot be read now. What an earlier agent has given may not all be the other side's.
+     */
+    boolean isFetched() {
+        boolean runsThere = runningSinceNanos != 0 && (word == Word.RUNNING || word == Word.UNKNOWN);
+        return postCopy && runsThere && !given.isEmpty() && underWay.isEmpty() && !inherited && !stopped && !resumed;
     }
 
     /** Who has confirmed that it owns what it was given runs, for only then it does that: also if it died before it said so. */

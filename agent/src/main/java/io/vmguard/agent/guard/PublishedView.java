@@ -65,11 +65,6 @@ final class PublishedView {
     }
 
     private DomainView view(Run run) {
-        String standing = run.doomed
-                ? "stopping"
-                : run.isBetweenHosts()
-                        ? "migrating"
-                        : run.halted ? "paused" : run.phase == Phase.RUNNING ? "running" : "starting";
         List<DomainView.LeaseView> leases = run.wanted.entrySet().stream()
                 .map(entry -> new DomainView.LeaseView(
                         entry.getValue().target(),
@@ -82,6 +77,20 @@ final class PublishedView {
         Optional<Integer> pid = Optional.ofNullable(process).map(GuardedProcess::pid);
         long startTicks = process == null ? 0 : process.startTicks();
         String wish = losses.effective(run).name().toLowerCase(Locale.ROOT);
-        return new DomainView(run.name, run.uuid.toString(), standing, pid, startTicks, leases, wish, run.problems);
+        return new DomainView(
+                run.name, run.uuid.toString(), standing(run), pid, startTicks, leases, wish, run.problems);
+    }
+
+    private static String standing(Run run) {
+        if (run.doomed) {
+            return "stopping";
+        }
+        if (run.isLeftBehind()) {
+            return "migrated";
+        }
+        if (run.isBetweenHosts()) {
+            return "migrating";
+        }
+        return run.halted ? "paused" : run.phase == Phase.RUNNING ? "running" : "starting";
     }
 }

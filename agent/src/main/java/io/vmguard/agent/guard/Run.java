@@ -249,10 +249,22 @@ final class Run {
         return incoming != null || outgoing != null;
     }
 
-    /** Whether its QEMU must not outlive the membership, with or without a lease in its own hands: another host has some, or had. */
+    /**
+     * Whether its QEMU must not outlive the membership, with or without a lease in its own hands: another host has some, or had, and it is
+     * not certain that this one can do no harm.
+     */
     boolean isBetweenHosts() {
         return (incoming != null && !incoming.receiving.isEmpty())
-                || (outgoing != null && (!outgoing.given.isEmpty() || !outgoing.underWay.isEmpty()));
+                || (outgoing != null && (!outgoing.given.isEmpty() || !outgoing.underWay.isEmpty()) && !isLeftBehind());
+    }
+
+    /**
+     * Whether all that is left of it here is memory that another host fetches (post-copy): all of its leases are given, its guest runs there
+     * and cannot run here any more. It owns nothing that this host could lose, and without its memory the guest is lost. Whatever of this is
+     * not known makes it false.
+     */
+    boolean isLeftBehind() {
+        return outgoing != null && outgoing.isFetched() && outgoing.given.containsAll(wanted.keySet());
     }
 
     /** Nothing about it is under way: its process is watched, and whatever else happens to it comes as a message. */

@@ -8,6 +8,7 @@ import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.derive.LeaseMode;
 import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.guard.GuardSettings.OnUnprotected;
+import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.testing.FakeProcess;
 import io.vmguard.agent.testing.TestDomain;
 import io.vmguard.lease.AcquireResult;
@@ -23,8 +24,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Leases that are lost while a domain is on its way: what its {@code <on_lockfailure>} says counts on the host where its guest is. */
@@ -140,6 +143,139 @@ class DomainGuardMigrationLossTest {
         assertThat(qemu.alive()).isFalse();
     }
 
+    // ---- the host from which the other one fetches the rest of its memory
+
+    /** Post-copy: it cannot run here any more, and without what is left here it cannot go on there. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void whatTheOtherHostFetchesFromIsLeftAlone(boolean readable) {
+        TestDomain domain = domain("poweroff");
+        FakeProcess qemu = fetchedFrom(domain);
+        assertThat(bench.view(domain).orElseThrow().state()).isEqualTo("migrated");
+        assertThat(bench.watchdog.armed()).as("no lease is in use here").isFalse();
+        bench.transfer.unreadable = !readable; // most leases are lost because the storage is away
+        bench.pass(Duration.ofSeconds(1));
+        bench.lockspace.lose();
+        bench.pass(Duration.ofMinutes(3));
+        assertThat(qemu.alive()).isTrue();
+        assertThat(qemu.stopped()).isFalse();
+        assertThat(bench.hypervisor.destroys()).isEmpty();
+        assertThat(bench.hypervisor.changes()).isEmpty();
+        assertThat(bench.watchdog.armed()).isFalse();
+        assertThat(bench.lockspace.usersGoneCalls()).isEqualTo(1);
+
+        bench.transfer.unreadable = false;
+        bench.joined();
+        bench.pass(Duration.ofSeconds(10));
+        assertThat(qemu.alive()).isTrue();
+        assertThat(bench.view(domain).orElseThrow().state()).isEqualTo("migrated");
+        assertThat(bench.lockspace.held()).isEmpty();
+        qemu.end();
+        bench.inactive(domain);
+        bench.settle();
+        assertThat(bench.view(domain)).isEmpty();
+    }
+
+    /** What may happen to a post-copy migration, or is not known of it: then it ends with the membership as ever. */
+    private enum Doubt {
+        NOT_KNOWN_TO_RUN_THERE {
+            @Override
+            void arises(DomainGuardMigrationLossTest test, TestDomain domain) {
+                test.postCopy(domain);
+            }
+        },
+        NOT_IN_POST_COPY {
+            @Override
+            void arises(DomainGuardMigrationLossTest test, TestDomain domain) {
+                test.status(domain, "paused", "migration", "migration out", "perform3_done");
+                test.bench.settle();
+                test.runsThere();
+            }
+        },
+        BROKEN_OFF {
+            @Override
+            void arises(DomainGuardMigrationLossTest test, TestDomain domain) {
+                test.postCopy(domain);
+                test.runsThere();
+                test.status(domain, "paused", "post-copy failed", "", "");
+            }
+        },
+        ENDED_THERE {
+            @Override
+            void arises(DomainGuardMigrationLossTest test, TestDomain domain) {
+                test.postCopy(domain);
+                test.runsThere();
+                test.answer(State.ENDED);
+            }
+        },
+        NOT_ALL_GIVEN {
+            @Override
+            void arises(DomainGuardMigrationLossTest test, TestDomain domain) {
+                test.bench.transfer.notAskedFor.add(domain.resource());
+                test.postCopy(domain);
+                test.runsThere();
+            }
+        },
+        STATUS_NOT_KNOWN {
+            @Override
+            void arises(DomainGuardMigrationLossTest test, TestDomain domain) {
+                test.postCopy(domain);
+                test.runsThere();
+                test.bench.guard.noStatus(domain.name());
+            }
+        },
+        SAID_TO_RUN_HERE {
+            @Override
+            void arises(DomainGuardMigrationLossTest test, TestDomain domain) {
+                test.postCopy(domain);
+                test.runsThere();
+                test.status(domain, "running", "post-copy", "migration out", "perform3");
+            }
+        },
+        GOES_ON_HERE {
+            @Override
+            void arises(DomainGuardMigrationLossTest test, TestDomain domain) {
+                test.postCopy(domain);
+                test.runsThere();
+                test.bench.event(domain, DomainEvent.Kind.RESUMED);
+            }
+        };
+
+        abstract void arises(DomainGuardMigrationLossTest test, TestDomain domain);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void inAnyDoubtItEnds(Doubt doubt) {
+        TestDomain domain = domain("poweroff");
+        FakeProcess qemu = leaving(domain);
+        doubt.arises(this, domain);
+        bench.pass(Duration.ofMillis(100));
+        assertThat(bench.view(domain).map(DomainView::state)).isNotEqualTo(Optional.of("migrated"));
+        bench.lockspace.lose();
+        bench.pass(GuardBench.DESTROY_LIMIT.plusSeconds(1));
+        assertThat(qemu.alive()).isFalse();
+    }
+
+    /** Nobody else watches it while this host is no member. */
+    @ParameterizedTest
+    @EnumSource(names = {"BROKEN_OFF", "STATUS_NOT_KNOWN", "SAID_TO_RUN_HERE", "GOES_ON_HERE"})
+    void aDoubtThatArisesAfterTheLossEndsItAtOnce(Doubt doubt) {
+        TestDomain domain = domain("poweroff");
+        FakeProcess qemu = fetchedFrom(domain);
+        bench.lockspace.lose();
+        bench.pass(Duration.ofSeconds(10));
+        assertThat(qemu.alive()).isTrue();
+        switch (doubt) {
+            case BROKEN_OFF -> status(domain, "paused", "post-copy failed", "", "");
+            case STATUS_NOT_KNOWN -> bench.guard.noStatus(domain.name());
+            case SAID_TO_RUN_HERE -> status(domain, "running", "post-copy", "migration out", "perform3");
+            default -> bench.event(domain, DomainEvent.Kind.RESUMED);
+        }
+        bench.pass(Duration.ofMillis(200));
+        assertThat(qemu.alive()).isFalse();
+    }
+
     // ---- the host that it comes to
 
     @ParameterizedTest
@@ -186,11 +322,38 @@ class DomainGuardMigrationLossTest {
         bench.transfer.owner = GuardBench.SELF;
         status(domain, "running", "booted", "migration out", "perform3");
         bench.pass(Duration.ofMillis(200));
-        TransferWord offer = bench.transfer.giver;
-        assertThat(offer).isNotNull();
-        bench.transfer.receiver = new TransferWord(NODE_B, offer.attempt(), 7, State.PREPARED);
+        answer(State.PREPARED);
         bench.pass(Duration.ofMillis(200));
         return qemu;
+    }
+
+    /** The same, and now it runs on node-b, which owns its leases and fetches the rest of its memory from here. */
+    private FakeProcess fetchedFrom(TestDomain domain) {
+        FakeProcess qemu = leaving(domain);
+        postCopy(domain);
+        runsThere();
+        bench.pass(Duration.ofMillis(200));
+        return qemu;
+    }
+
+    private void postCopy(TestDomain domain) {
+        status(domain, "paused", "post-copy", "migration out", "perform3");
+        bench.settle();
+        // The engine has no more what was given.
+        Stream.concat(domain.resources().stream(), Stream.of(channel(domain)))
+                .filter(resource -> !bench.transfer.notAskedFor.contains(resource))
+                .forEach(bench.lockspace::release);
+    }
+
+    private void runsThere() {
+        answer(State.RUNNING);
+        bench.pass(Duration.ofMillis(200));
+    }
+
+    private void answer(State state) {
+        TransferWord offer = bench.transfer.giver;
+        assertThat(offer).isNotNull();
+        bench.transfer.receiver = new TransferWord(NODE_B, offer.attempt(), 7, state);
     }
 
     /** Its guest runs on node-b, which has offered its leases. */

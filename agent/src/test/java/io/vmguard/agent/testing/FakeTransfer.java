@@ -39,6 +39,9 @@ public final class FakeTransfer implements LeaseTransfer {
     /** What comes of the next hand-overs; null: they are given. */
     public @Nullable HandOverResult handOver;
 
+    /** Leases that the other side has not asked for: they are kept. */
+    public final Set<LeaseName> notAskedFor = new LinkedHashSet<>();
+
     /** The other side has let go of what it was given. */
     public boolean declined;
     /** Who has it when it is to be taken back and was not declined. */
@@ -49,6 +52,9 @@ public final class FakeTransfer implements LeaseTransfer {
 
     /** Set: confirmations are on their way until {@link #confirmLate}. */
     public boolean holdBack;
+
+    /** Words cannot be read now. */
+    public boolean unreadable;
 
     /** What an earlier process of this host has given. */
     public final Set<LeaseName> givenBefore = new LinkedHashSet<>();
@@ -72,6 +78,10 @@ public final class FakeTransfer implements LeaseTransfer {
     @Override
     public CompletableFuture<HandOverResult> handOver(LeaseName resource, Owner to) {
         steps.add("hand over " + resource);
+        if (notAskedFor.contains(resource)) {
+            return CompletableFuture.completedFuture(
+                    new HandOverResult.Kept(LeaseFault.NOT_OWNER, "it has not asked for it"));
+        }
         return CompletableFuture.completedFuture(handOver != null ? handOver : new HandOverResult.Given(to, 8));
     }
 
@@ -132,6 +142,10 @@ public final class FakeTransfer implements LeaseTransfer {
 
     @Override
     public CompletableFuture<TransferResult> look(LeaseName resource) {
+        if (unreadable) {
+            return CompletableFuture.completedFuture(
+                    new TransferResult.CannotTell(LeaseFault.TIMED_OUT, "the storage does not answer"));
+        }
         return CompletableFuture.completedFuture(new TransferResult.Seen(
                 Optional.ofNullable(owner), 7, false, Optional.ofNullable(giver), Optional.ofNullable(receiver)));
     }

@@ -30,6 +30,11 @@ public record DomainStatus(String state, String reason, int pid, String job, Str
         return !state.equals("running") && ((migratesOut() && sent) || isPostCopy());
     }
 
+    /** Whether its guest runs on another host, as libvirt knows, which ends what is left here. */
+    public boolean isBeingEnded() {
+        return migratesOut() && phase.equals("confirm3");
+    }
+
     /** Whether it is in post-copy: its memory is on two hosts, and its guest can go on only where it was sent to. */
     public boolean isPostCopy() {
         return reason.startsWith("post-copy");

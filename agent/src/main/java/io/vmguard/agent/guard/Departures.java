@@ -7,6 +7,7 @@ import io.vmguard.agent.migration.SourceSide;
 import io.vmguard.agent.migration.SourceSide.Facts;
 import io.vmguard.agent.migration.SourceSide.Leases;
 import io.vmguard.agent.migration.SourceSide.Qemu;
+import io.vmguard.agent.migration.SourceSide.Step;
 import io.vmguard.agent.migration.SourceSide.Word;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.lease.AcquireResult;
@@ -88,9 +89,11 @@ final class Departures {
             LOG.info("VG-220 {} is being migrated to another host", run);
         }
         Outgoing outgoing = run.outgoing;
-        if (outgoing.inherited && run.foundStopped) {
+        if (run.foundStopped
+                && (outgoing.inherited || (status != null && !status.state().equals("running")))) {
             outgoing.stopped = true; // by an earlier agent, and to be let go on like by that one
             run.foundStopped = false;
+            outgoing.word = outgoing.word == Word.NONE ? Word.UNKNOWN : outgoing.word; // it has not been read yet
         }
         look(run, outgoing, nowNanos);
         Facts facts = facts(run, outgoing, status, nowNanos);
@@ -98,12 +101,25 @@ final class Departures {
             outgoing.saidUnguarded = true;
             LOG.error("VG-221 {}", Sentences.toUnguarded(run.name));
         }
-        switch (SourceSide.next(facts)) {
-            case WAIT, RELEASE -> {}
+        if (facts.qemu() == Qemu.STOPPED && facts.late() && facts.word() != Word.RUNNING && !outgoing.saidUnknown) {
+            outgoing.saidUnknown = true;
+            LOG.error("VG-227 {} stands still: whether it runs on host id {} is not known yet", run, hostId(outgoing));
+        }
+        Step step = SourceSide.next(facts);
+        if (step == Step.HALT && halt(run, outgoing)) {
+            // What is to be given is given at once: the guest may run there already.
+            facts = facts(run, outgoing, status, nowNanos);
+            step = SourceSide.next(facts);
+        }
+        switch (step) {
+            case WAIT, RELEASE, HALT -> {}
             case HAND_OVER -> handOver(run, outgoing, nowNanos);
-            case HALT -> halt(run, outgoing);
             case TAKE_BACK -> takeBack(run, outgoing, nowNanos);
-            case PROCEED -> proceed(run, outgoing);
+            case PROCEED -> {
+                proceed(run, outgoing);
+                LOG.warn("VG-228 {} goes on here: the migration has come to nothing", run);
+            }
+            case LET_END -> proceed(run, outgoing);
             case END -> end(run, outgoing, status, nowNanos);
             case KILL -> {
                 LOG.error("VG-222 {} must not go on here: it runs on host id {}", run, hostId(outgoing));
@@ -128,6 +144,7 @@ final class Departures {
                 leases(outgoing),
                 isDead(outgoing.receiver) && outgoing.word != Word.RUNNING ? Word.ENDED : outgoing.word,
                 status != null && status.migratesOut(),
+                postCopy || (status != null && status.isBeingEnded()),
                 !postCopy && (stillNanos > LATE_NANOS || (still && outgoing.inherited)),
                 !postCopy && stillNanos > OVERDUE_NANOS);
     }
@@ -266,17 +283,17 @@ final class Departures {
         }
     }
 
-    private void halt(Run run, Outgoing outgoing) {
+    /** @return whether it can be, and is */
+    private static boolean halt(Run run, Outgoing outgoing) {
         GuardedProcess process = run.process;
-        if (process != null) {
-            process.stop();
-            outgoing.stopped = true;
-            outgoing.resumed = false;
-            LOG.error(
-                    "VG-227 {} is stopped (SIGSTOP): whether it runs on host id {} is not known yet",
-                    run,
-                    hostId(outgoing));
+        if (process == null) {
+            return false;
         }
+        process.stop();
+        outgoing.stopped = true;
+        outgoing.resumed = false;
+        LOG.info("VG-239 {} has been sent to another host: it is stopped here (SIGSTOP) until libvirt ends it", run);
+        return true;
     }
 
     private void takeBack(Run run, Outgoing outgoing, long nowNanos) {
@@ -331,13 +348,12 @@ final class Departures {
         return !held.shared() && !held.owner().equals(outgoing.receiver) && !state.isOurs(held.owner());
     }
 
-    private void proceed(Run run, Outgoing outgoing) {
+    private static void proceed(Run run, Outgoing outgoing) {
         GuardedProcess process = run.process;
         if (process != null) {
             process.proceed();
             outgoing.stopped = false;
             outgoing.resumed = false;
-            LOG.warn("VG-228 {} goes on here: the migration has come to nothing", run);
         }
     }
 
@@ -348,7 +364,8 @@ final class Departures {
                     "VG-229 {} runs on host id {}, and libvirt has not ended it here: destroyed",
                     run,
                     hostId(outgoing));
-            doom.accept(run);
+            // One that is stopped can end in order only if it is let go on, and libvirt may have told it to run.
+            (outgoing.stopped ? kill : doom).accept(run);
         }
     }
 

@@ -203,7 +203,9 @@ public final class DomainGuard implements LockspaceListener, Hypervisor.Listener
 
     /** Its process is in hand, or its XML has been seen. */
     private void known(Run run) {
-        pauses.adopt(run);
+        if (!migrations.isLeaving(run) && !run.isMigrating()) { // that is why it is stopped, then
+            pauses.adopt(run);
+        }
     }
 
     private void kill(Run run) {

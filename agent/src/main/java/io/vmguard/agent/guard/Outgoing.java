@@ -53,6 +53,7 @@ final class Outgoing {
     boolean postCopy;
 
     boolean saidUnguarded;
+    boolean saidUnknown;
 
     Outgoing(LeaseName channel) {
         this.channel = channel;

@@ -136,7 +136,8 @@ final class PastDepartures {
                 .filter(word -> state.isOurs(word.from()))
                 .filter(word -> word.state() == TransferWord.State.OFFERED);
         Optional<TransferWord> answer = offer.flatMap(word -> seen.answer(word.attempt()));
-        if (answer.isEmpty()) {
+        boolean stoppedUnheard = offer.isPresent() && run.foundStopped; // while the other side's word could not be read
+        if (answer.isEmpty() && !stoppedUnheard) {
             // Nobody here will ask for what was given to come back.
             run.refused.keySet().stream().filter(transfer.given()::contains).forEach(state.lockspace::release);
             not.run();
@@ -146,10 +147,9 @@ final class PastDepartures {
         outgoing.inherited = true;
         outgoing.offered = true;
         outgoing.attempt = offer.get().attempt();
-        outgoing.receiver = answer.get().from();
+        outgoing.receiver = answer.map(TransferWord::from).orElse(null);
         outgoing.word = Outgoing.word(seen, answer);
         run.refused.forEach((resource, why) -> outgoing.given.add(resource));
-        outgoing.returned = outgoing.given.isEmpty();
         run.refused.clear();
         run.outgoing = outgoing;
         LOG.warn(

@@ -250,12 +250,14 @@ final class Run {
     }
 
     /**
-     * Whether its QEMU must not outlive the membership, with or without a lease in its own hands: another host has some, or had, and it is
-     * not certain that this one can do no harm.
+     * Whether its QEMU must not outlive the membership, with or without a lease in its own hands: another host has some, had, or is about to,
+     * and it is not certain that this one can do no harm.
      */
     boolean isBetweenHosts() {
         return (incoming != null && !incoming.receiving.isEmpty())
-                || (outgoing != null && (!outgoing.given.isEmpty() || !outgoing.underWay.isEmpty()) && !isLeftBehind());
+                || (outgoing != null
+                        && (outgoing.stopped || !outgoing.given.isEmpty() || !outgoing.underWay.isEmpty())
+                        && !isLeftBehind());
     }
 
     /**

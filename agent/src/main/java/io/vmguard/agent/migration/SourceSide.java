@@ -5,8 +5,8 @@ package io.vmguard.agent.migration;
  * The host that a domain migrates away from.
  *
  * <p>The leases go when the guest can not run here any more unless the hypervisor resumes it: all of it has been transferred. Whether it
- * runs there then is not known here yet. So until the other side has spoken, this side keeps both ways open: a guest that is resumed
- * here after its leases have gone is stopped by SIGSTOP at once, and goes on only with the leases back.
+ * runs there then is not known here yet, and a hypervisor that loses the other one resumes it at once. So it is stopped by SIGSTOP before
+ * anything is given, and goes on only with the leases back, or to be ended by the hypervisor.
  */
 public final class SourceSide {
 
@@ -50,11 +50,13 @@ public final class SourceSide {
      * What is known.
      *
      * @param job the hypervisor says that the migration is under way
-     * @param late the guest has been still for longer than an ordinary switch-over takes, and the memory is not fetched from here any more
-     *     (post-copy): nothing good is lost by stopping it
+     * @param spent the hypervisor will not resume it any more: the rest of the memory is fetched from here (post-copy), or it is about to
+     *     end it, as is usual
+     * @param late the guest has been still for longer than an ordinary switch-over takes
      * @param overdue it has been still for so long that nobody will come any more
      */
-    public record Facts(Qemu qemu, Leases leases, Word word, boolean job, boolean late, boolean overdue) {}
+    public record Facts(
+            Qemu qemu, Leases leases, Word word, boolean job, boolean spent, boolean late, boolean overdue) {}
 
     /** What is to be done next. Each can be done again. */
     public enum Step {
@@ -68,6 +70,8 @@ public final class SourceSide {
         TAKE_BACK,
         /** SIGCONT: it is ours as before. */
         PROCEED,
+        /** SIGCONT: so that the hypervisor can end it, which is what it is about to do. */
+        LET_END,
         /** The other side runs: see to it that this one ends, soon, or at the end of post-copy. */
         END,
         /** SIGKILL now. */
@@ -85,6 +89,9 @@ public final class SourceSide {
         if (facts.qemu() == Qemu.GONE) {
             return gone(facts);
         }
+        if (facts.qemu() == Qemu.STOPPED && facts.spent()) {
+            return Step.LET_END;
+        }
         return switch (facts.leases()) {
             case OURS -> ours(facts);
             case GIVING -> giving(facts);
@@ -93,21 +100,20 @@ public final class SourceSide {
         };
     }
 
-    /** It holds the leases and is stopped at most for want of news. */
+    /** It holds the leases. */
     private static Step ours(Facts facts) {
         return switch (facts.qemu()) {
             // Here and there at once: that one goes on, for it has the newer memory.
             case ACTIVE -> facts.word() == Word.RUNNING ? Step.KILL : facts.job() ? Step.WAIT : Step.CLOSE;
             case SWITCHED ->
                 switch (facts.word()) {
-                    case PREPARED -> facts.late() ? Step.HALT : Step.HAND_OVER;
-                    case RUNNING -> Step.HAND_OVER;
-                    case UNKNOWN -> facts.late() ? Step.HALT : Step.WAIT;
+                    case PREPARED, RUNNING -> facts.spent() ? Step.HAND_OVER : Step.HALT;
+                    case UNKNOWN -> facts.spent() ? Step.WAIT : Step.HALT;
                     case NONE, ENDED -> facts.job() ? Step.WAIT : Step.CLOSE;
                 };
             case STOPPED ->
                 switch (facts.word()) {
-                    case RUNNING -> Step.KILL;
+                    case RUNNING -> facts.late() ? Step.KILL : Step.HAND_OVER;
                     case PREPARED -> facts.overdue() ? Step.KILL : Step.HAND_OVER;
                     case UNKNOWN -> facts.overdue() ? Step.KILL : Step.WAIT;
                     case NONE, ENDED -> Step.PROCEED;
@@ -117,11 +123,13 @@ public final class SourceSide {
     }
 
     private static Step giving(Facts facts) {
-        if (facts.word() == Word.RUNNING && facts.qemu() != Qemu.SWITCHED) {
-            return Step.KILL;
-        }
-        boolean mayRun = facts.qemu() == Qemu.ACTIVE || (facts.qemu() == Qemu.SWITCHED && facts.late());
-        return mayRun ? Step.HALT : Step.WAIT;
+        boolean runsThere = facts.word() == Word.RUNNING;
+        return switch (facts.qemu()) {
+            case ACTIVE -> runsThere ? Step.KILL : Step.HALT;
+            case SWITCHED -> facts.spent() ? Step.WAIT : Step.HALT;
+            case STOPPED -> runsThere && facts.late() ? Step.KILL : Step.WAIT;
+            case GONE -> Step.WAIT;
+        };
     }
 
     /** It owns nothing: it must not run, whatever the hypervisor does. */
@@ -130,10 +138,16 @@ public final class SourceSide {
         return switch (facts.qemu()) {
             case ACTIVE -> runsThere ? Step.KILL : Step.HALT;
             case SWITCHED ->
-                runsThere
-                        ? Step.END
-                        : facts.word() == Word.ENDED ? Step.TAKE_BACK : facts.late() ? Step.HALT : Step.WAIT;
-            case STOPPED -> runsThere ? Step.KILL : facts.word() == Word.UNKNOWN ? Step.WAIT : Step.TAKE_BACK;
+                !facts.spent()
+                        ? Step.HALT
+                        : runsThere ? Step.END : facts.word() == Word.ENDED ? Step.TAKE_BACK : Step.WAIT;
+            case STOPPED ->
+                switch (facts.word()) {
+                    case RUNNING -> Step.END;
+                    case ENDED -> Step.TAKE_BACK;
+                    case NONE, PREPARED -> facts.late() || !facts.job() ? Step.TAKE_BACK : Step.WAIT;
+                    case UNKNOWN -> Step.WAIT;
+                };
             case GONE -> Step.RELEASE;
         };
     }

@@ -259,12 +259,19 @@ class DomainGuardMigrationTest {
 
         status("paused", "migration", "migration out", "perform3_done");
         bench.settle();
+        assertThat(qemu.stopped()).as("libvirt can resume it at any time").isTrue();
         assertThat(bench.transfer.steps())
                 .contains("hand over " + DISK, "hand over " + DOMAIN)
                 .hasSize(3);
         assertThat(bench.view(DEMO1).orElseThrow().state()).isEqualTo("migrating");
         answer(State.RUNNING);
         bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.stopped()).isTrue();
+        status("paused", "migration", "migration out", "confirm3");
+        bench.settle();
+        assertThat(qemu.stopped()).as("so that libvirt can end it").isFalse();
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.stopped()).isFalse();
         qemu.end();
         bench.settle();
         assertThat(bench.lockspace.releases())
@@ -274,31 +281,84 @@ class DomainGuardMigrationTest {
         assertThat(bench.view(DEMO1)).isEmpty();
     }
 
-    /** The answer to the last step of the migration is lost: libvirt would resume the guest here after 25 s. */
+    /** It has given nothing yet when it is stopped: who gives first leaves a moment in which it could be resumed without its leases. */
     @Test
-    void whatIsLeftHereIsDestroyedOnceTheGuestIsKnownToRunThere() {
+    void itIsStoppedBeforeAnythingIsGiven() {
+        bench.transfer.handOver = new HandOverResult.Kept(LeaseFault.NOT_OWNER, "not prepared");
+        FakeProcess qemu = preparedThere();
+        status("paused", "migration", "migration out", "perform3_done");
+        bench.settle();
+        assertThat(qemu.stopped()).isTrue();
+        assertThat(bench.lockspace.held()).contains(DISK, DOMAIN);
+
+        answer(State.ENDED);
+        bench.pass(Duration.ofMillis(500));
+        assertThat(qemu.stopped())
+                .as("it has come to nothing, and nothing was given")
+                .isFalse();
+    }
+
+    /** The answer to the last step of the migration is lost: libvirt would resume the guest here after 25 s, or at once. */
+    @Test
+    void whatIsLeftHereIsEndedOnceTheGuestIsKnownToRunThere() {
         FakeProcess qemu = givenAway();
         answer(State.RUNNING);
         bench.pass(Duration.ofSeconds(1));
         assertThat(qemu.alive()).isTrue();
+        assertThat(qemu.stopped()).isTrue();
+        bench.pass(Duration.ofSeconds(2));
+        assertThat(qemu.alive()).isFalse();
+        assertThat(bench.hypervisor.destroys())
+                .as("it could not end in order, and must not be let go on")
+                .isEmpty();
+    }
+
+    @Test
+    void whatLibvirtDoesNotEndInTimeIsDestroyed() {
+        FakeProcess qemu = givenAway();
+        status("paused", "migration", "migration out", "confirm3");
+        answer(State.RUNNING);
         bench.hypervisor.onDestroy(uuid -> {
             qemu.end();
             return new io.vmguard.agent.hypervisor.KillResult.Destroyed();
         });
-        bench.pass(Duration.ofSeconds(2));
+        bench.pass(Duration.ofSeconds(3));
         assertThat(bench.hypervisor.destroys()).containsExactly(DEMO1.uuid());
         assertThat(qemu.kills()).isZero();
-        assertThat(qemu.alive()).isFalse();
     }
 
+    /** libvirt has lost the other side and resumes the guest; what it says to a QEMU that is stopped is not heard. */
     @Test
-    void whoIsResumedHereAfterItRunsThereIsKilledAtOnce() {
+    void whoIsResumedHereAfterItRunsThereDoesNotRun() {
         FakeProcess qemu = givenAway();
         answer(State.RUNNING);
         bench.pass(Duration.ofMillis(100));
+        status("running", "migration canceled", "", "");
         bench.event(DEMO1, DomainEvent.Kind.RESUMED);
+        assertThat(qemu.stopped() || !qemu.alive()).isTrue();
+        bench.pass(Duration.ofSeconds(3));
         assertThat(qemu.alive()).isFalse();
-        assertThat(qemu.kills()).isPositive();
+        assertThat(qemu.proceeds()).isZero();
+    }
+
+    /** An agent that was killed between the stop and the hand-over. */
+    @Test
+    void whoWasStoppedByAnEarlierAgentGoesOnWhenNothingCameOfIt() {
+        bench.transfer.handOver = new HandOverResult.Kept(LeaseFault.NOT_OWNER, "not prepared");
+        FakeProcess qemu = preparedThere();
+        status("paused", "migration", "migration out", "perform3_done");
+        bench.settle();
+        assertThat(qemu.stopped()).isTrue();
+        GuardBench after = bench.afterCrash();
+        after.lockspace.resume();
+        status(after, "paused", "migration", "migration out", "confirm3_cancelled");
+        after.pass(Duration.ofSeconds(1));
+        assertThat(qemu.stopped()).as("the guest may run there").isTrue();
+        after.transfer.receiver = new TransferWord(
+                NODE_B, java.util.Objects.requireNonNull(after.transfer.giver).attempt(), 7, State.ENDED);
+        after.pass(Duration.ofSeconds(1));
+        assertThat(qemu.stopped()).isFalse();
+        assertThat(qemu.alive()).isTrue();
     }
 
     @Test
@@ -325,7 +385,7 @@ class DomainGuardMigrationTest {
     void whoseDiskAThirdHostHasTakenNeverGoesOn() {
         FakeProcess qemu = givenAway();
         bench.event(DEMO1, DomainEvent.Kind.RESUMED);
-        bench.pass(Duration.ofSeconds(1));
+        bench.pass(Duration.ofSeconds(3));
         assertThat(qemu.alive()).isTrue();
         bench.transfer.holder = new AcquireResult.HeldBy(
                 new Owner(3, 1),
@@ -346,8 +406,9 @@ class DomainGuardMigrationTest {
         assertThat(qemu.stopped())
                 .as("the other agent may be dead, and the guest run there")
                 .isTrue();
+        assertThat(bench.transfer.steps()).contains("take back " + DISK);
         answer(State.RUNNING);
-        bench.pass(Duration.ofSeconds(1));
+        bench.pass(Duration.ofSeconds(3));
         assertThat(qemu.alive()).isFalse();
     }
 

@@ -50,6 +50,13 @@ class MigrationWalkTest {
     private static final LeaseName SELF = new LeaseName("dom-" + DOMAIN.uuid());
     private static final long TICK_MILLIS = 50;
     private static final int LIBVIRT_WAITS_TICKS = 500;
+    /** An agent that was started again has heard by then what the other side says. */
+    private static final int SEES_TICKS = 40;
+
+    private static final int KILLED_TICKS = 200;
+    /** A QEMU that waits for a guest is not there sooner. */
+    private static final int STARTS_TICKS = 4;
+
     /** From the end of the job to that of QEMU. */
     private static final int FAILS_TICKS = 4;
 
@@ -98,6 +105,8 @@ class MigrationWalkTest {
         SENT,
         /** It has come to nothing: the target has no job any more, and its QEMU is about to be ended. */
         FAILED,
+        /** It runs on the target, and libvirt ends what is left on the source. */
+        CONFIRMED,
         /** It runs on the target, and the source has not heard of that. */
         UNANSWERED
     }
@@ -149,6 +158,7 @@ class MigrationWalkTest {
         private int from;
         private Phase phase = Phase.IDLE;
         private int phaseTicks;
+        private int waitsTicks;
         private @Nullable CompletableFuture<StartAnswer> asked;
         private boolean faults = true;
         final int[] ends = new int[4];
@@ -268,10 +278,15 @@ class MigrationWalkTest {
             }
         }
 
-        private void check() {
+        /** Also of what libvirt does: it asks nobody. */
+        private void checkTwice() {
             assertThat(hosts[0].runs() && hosts[1].runs())
                     .as("the guest runs twice at tick %d", ticks)
                     .isFalse();
+        }
+
+        private void check() {
+            checkTwice();
             for (Host host : hosts) {
                 // Also while the only copy of the guest waits to go on.
                 if (host.runs() || (phase == Phase.FAILED && hosts[from].alive())) {
@@ -352,7 +367,7 @@ class MigrationWalkTest {
                         say("aborted");
                         ends[3]++;
                         fail(target);
-                    } else if (random.nextInt(40) == 0) {
+                    } else if (phaseTicks > STARTS_TICKS && random.nextInt(40) == 0) {
                         source.executes = false;
                         status(source, "paused", "migration", "migration out", "perform3_done");
                         event(source, DomainEvent.Kind.SUSPENDED);
@@ -374,8 +389,16 @@ class MigrationWalkTest {
                         to(Phase.IDLE);
                     }
                 }
+                case CONFIRMED -> {
+                    // It is told to end, and is killed if it does not.
+                    if (!source.qemu.stopped() || phaseTicks > KILLED_TICKS) {
+                        gone(source);
+                        from = 1 - from;
+                        to(Phase.IDLE);
+                    }
+                }
                 case UNANSWERED -> {
-                    if (!source.alive() || phaseTicks > LIBVIRT_WAITS_TICKS) {
+                    if (!source.alive() || phaseTicks > waitsTicks) {
                         resumeSource();
                         to(Phase.IDLE);
                         if (!source.alive() && target.alive()) {
@@ -444,16 +467,20 @@ class MigrationWalkTest {
             status(target, "running", "migrated", "", "");
             event(target, DomainEvent.Kind.RESUMED);
             if (random.nextInt(3) == 0) {
-                say("the answer is lost");
+                // Told that there is no connection any more, libvirt does not wait, and resumes the guest at once. In
+                // the moment in which
+                // its agent cannot have seen yet that it has been sent, nobody could keep it from that.
+                boolean cut = source.guard != null && !source.statusUnread && source.upTicks > SEES_TICKS;
+                waitsTicks = cut && random.nextBoolean() ? random.nextInt(3) : LIBVIRT_WAITS_TICKS;
+                say("the answer is lost, for " + waitsTicks);
                 ends[1]++;
                 to(Phase.UNANSWERED);
                 return;
             }
             ends[0]++;
             arrived++;
-            gone(source);
-            from = 1 - from;
-            to(Phase.IDLE);
+            status(source, "paused", "migration", "migration out", "confirm3");
+            to(Phase.CONFIRMED);
         }
 
         // ---- the walk
@@ -461,6 +488,7 @@ class MigrationWalkTest {
         void wander() {
             for (int i = 0; i < 1500; i++) {
                 libvirt();
+                checkTwice();
                 for (Host host : hosts) {
                     if (host.guard != null && random.nextInt(120) == 0) {
                         crash(host);
@@ -479,6 +507,7 @@ class MigrationWalkTest {
             faults = false;
             for (int i = 0; i < 5000 || phase != Phase.IDLE; i++) {
                 libvirt();
+                checkTwice();
                 tick();
                 assertThat(i).as("it never ends, in phase %s", phase).isLessThan(20_000);
             }

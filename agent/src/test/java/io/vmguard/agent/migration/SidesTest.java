@@ -18,64 +18,94 @@ class SidesTest {
     private static final boolean[] EITHER = {false, true};
 
     /** An asterisk stands for everything that can be there. */
-    @ParameterizedTest(name = "{0} {1} {2} job {3} late {4} overdue {5}: {6}")
+    @ParameterizedTest(name = "{0} {1} {2} job {3} spent {4} late {5} overdue {6}: {7}")
     @CsvSource({
-        // qemu,   leases,   word,     job,   late,  overdue, step
-        "ACTIVE,   OURS,     RUNNING,  *,     *,     *,       KILL",
-        "ACTIVE,   OURS,     PREPARED, true,  *,     *,       WAIT",
-        "ACTIVE,   OURS,     PREPARED, false, *,     *,       CLOSE",
-        "ACTIVE,   OURS,     NONE,     true,  *,     *,       WAIT",
-        "ACTIVE,   OURS,     ENDED,    false, *,     *,       CLOSE",
-        "SWITCHED, OURS,     PREPARED, *,     false, *,       HAND_OVER",
-        "SWITCHED, OURS,     PREPARED, *,     true,  *,       HALT",
-        "SWITCHED, OURS,     RUNNING,  *,     *,     *,       HAND_OVER",
-        "SWITCHED, OURS,     NONE,     true,  *,     *,       WAIT",
-        "SWITCHED, OURS,     NONE,     false, *,     *,       CLOSE",
-        "SWITCHED, OURS,     ENDED,    false, *,     *,       CLOSE",
-        "SWITCHED, OURS,     UNKNOWN,  *,     false, *,       WAIT",
-        "SWITCHED, OURS,     UNKNOWN,  *,     true,  *,       HALT",
-        "STOPPED,  OURS,     RUNNING,  *,     *,     *,       KILL",
-        "STOPPED,  OURS,     PREPARED, *,     *,     false,   HAND_OVER",
-        "STOPPED,  OURS,     PREPARED, *,     *,     true,    KILL",
-        "STOPPED,  OURS,     UNKNOWN,  *,     *,     false,   WAIT",
-        "STOPPED,  OURS,     UNKNOWN,  *,     *,     true,    KILL",
-        "STOPPED,  OURS,     NONE,     *,     *,     *,       PROCEED",
-        "STOPPED,  OURS,     ENDED,    *,     *,     *,       PROCEED",
-        "ACTIVE,   GIVING,   RUNNING,  *,     *,     *,       KILL",
-        "ACTIVE,   GIVING,   PREPARED, *,     *,     *,       HALT",
-        "SWITCHED, GIVING,   *,        *,     false, *,       WAIT",
-        "SWITCHED, GIVING,   *,        *,     true,  *,       HALT",
-        "STOPPED,  GIVING,   PREPARED, *,     *,     *,       WAIT",
-        "STOPPED,  GIVING,   RUNNING,  *,     *,     *,       KILL",
-        "ACTIVE,   GIVEN,    RUNNING,  *,     *,     *,       KILL",
-        "ACTIVE,   GIVEN,    PREPARED, *,     *,     *,       HALT",
-        "ACTIVE,   GIVEN,    UNKNOWN,  *,     *,     *,       HALT",
-        "SWITCHED, GIVEN,    RUNNING,  *,     *,     *,       END",
-        "SWITCHED, GIVEN,    ENDED,    *,     *,     *,       TAKE_BACK",
-        "SWITCHED, GIVEN,    PREPARED, *,     false, *,       WAIT",
-        "SWITCHED, GIVEN,    PREPARED, *,     true,  *,       HALT",
-        "STOPPED,  GIVEN,    RUNNING,  *,     *,     *,       KILL",
-        "STOPPED,  GIVEN,    PREPARED, *,     *,     *,       TAKE_BACK",
-        "STOPPED,  GIVEN,    ENDED,    *,     *,     *,       TAKE_BACK",
-        "STOPPED,  GIVEN,    UNKNOWN,  *,     *,     *,       WAIT",
-        "STOPPED,  RETURNED, *,        *,     *,     *,       PROCEED",
-        "ACTIVE,   RETURNED, *,        true,  *,     *,       WAIT",
-        "ACTIVE,   RETURNED, *,        false, *,     *,       CLOSE",
-        "SWITCHED, RETURNED, *,        false, *,     *,       CLOSE",
-        "GONE,     OURS,     PREPARED, *,     false, *,       HAND_OVER",
-        "GONE,     OURS,     RUNNING,  *,     false, *,       HAND_OVER",
-        "GONE,     OURS,     NONE,     *,     *,     *,       RELEASE",
-        "GONE,     OURS,     ENDED,    *,     *,     *,       RELEASE",
-        "GONE,     GIVING,   *,        *,     *,     *,       WAIT",
-        "GONE,     GIVEN,    *,        *,     *,     *,       RELEASE",
-        "GONE,     RETURNED, *,        *,     *,     *,       RELEASE",
+        // qemu,   leases,   word,     job,   spent, late,  overdue, step
+        "ACTIVE,   OURS,     RUNNING,  *,     *,     *,     *,       KILL",
+        "ACTIVE,   OURS,     PREPARED, true,  *,     *,     *,       WAIT",
+        "ACTIVE,   OURS,     PREPARED, false, *,     *,     *,       CLOSE",
+        "ACTIVE,   OURS,     UNKNOWN,  true,  *,     *,     *,       WAIT",
+        "ACTIVE,   OURS,     UNKNOWN,  false, *,     *,     *,       CLOSE",
+        "ACTIVE,   OURS,     NONE,     true,  *,     *,     *,       WAIT",
+        "ACTIVE,   OURS,     NONE,     false, *,     *,     *,       CLOSE",
+        "ACTIVE,   OURS,     ENDED,    true,  *,     *,     *,       WAIT",
+        "ACTIVE,   OURS,     ENDED,    false, *,     *,     *,       CLOSE",
+        "SWITCHED, OURS,     PREPARED, *,     false, *,     *,       HALT",
+        "SWITCHED, OURS,     PREPARED, *,     true,  *,     *,       HAND_OVER",
+        "SWITCHED, OURS,     RUNNING,  *,     false, *,     *,       HALT",
+        "SWITCHED, OURS,     RUNNING,  *,     true,  *,     *,       HAND_OVER",
+        "SWITCHED, OURS,     NONE,     true,  *,     *,     *,       WAIT",
+        "SWITCHED, OURS,     NONE,     false, *,     *,     *,       CLOSE",
+        "SWITCHED, OURS,     ENDED,    true,  *,     *,     *,       WAIT",
+        "SWITCHED, OURS,     ENDED,    false, *,     *,     *,       CLOSE",
+        "SWITCHED, OURS,     UNKNOWN,  *,     false, *,     *,       HALT",
+        "SWITCHED, OURS,     UNKNOWN,  *,     true,  *,     *,       WAIT",
+        "STOPPED,  OURS,     RUNNING,  *,     false, false, *,       HAND_OVER",
+        "STOPPED,  OURS,     RUNNING,  *,     false, true,  *,       KILL",
+        "STOPPED,  OURS,     PREPARED, *,     false, *,     false,   HAND_OVER",
+        "STOPPED,  OURS,     PREPARED, *,     false, *,     true,    KILL",
+        "STOPPED,  OURS,     UNKNOWN,  *,     false, *,     false,   WAIT",
+        "STOPPED,  OURS,     UNKNOWN,  *,     false, *,     true,    KILL",
+        "STOPPED,  OURS,     NONE,     *,     false, *,     *,       PROCEED",
+        "STOPPED,  OURS,     ENDED,    *,     false, *,     *,       PROCEED",
+        "ACTIVE,   GIVING,   RUNNING,  *,     *,     *,     *,       KILL",
+        "ACTIVE,   GIVING,   NONE,     *,     *,     *,     *,       HALT",
+        "ACTIVE,   GIVING,   PREPARED, *,     *,     *,     *,       HALT",
+        "ACTIVE,   GIVING,   ENDED,    *,     *,     *,     *,       HALT",
+        "ACTIVE,   GIVING,   UNKNOWN,  *,     *,     *,     *,       HALT",
+        "SWITCHED, GIVING,   *,        *,     false, *,     *,       HALT",
+        "SWITCHED, GIVING,   *,        *,     true,  *,     *,       WAIT",
+        "STOPPED,  GIVING,   NONE,     *,     false, *,     *,       WAIT",
+        "STOPPED,  GIVING,   PREPARED, *,     false, *,     *,       WAIT",
+        "STOPPED,  GIVING,   ENDED,    *,     false, *,     *,       WAIT",
+        "STOPPED,  GIVING,   UNKNOWN,  *,     false, *,     *,       WAIT",
+        "STOPPED,  GIVING,   RUNNING,  *,     false, false, *,       WAIT",
+        "STOPPED,  GIVING,   RUNNING,  *,     false, true,  *,       KILL",
+        "ACTIVE,   GIVEN,    RUNNING,  *,     *,     *,     *,       KILL",
+        "ACTIVE,   GIVEN,    NONE,     *,     *,     *,     *,       HALT",
+        "ACTIVE,   GIVEN,    PREPARED, *,     *,     *,     *,       HALT",
+        "ACTIVE,   GIVEN,    ENDED,    *,     *,     *,     *,       HALT",
+        "ACTIVE,   GIVEN,    UNKNOWN,  *,     *,     *,     *,       HALT",
+        "SWITCHED, GIVEN,    *,        *,     false, *,     *,       HALT",
+        "SWITCHED, GIVEN,    RUNNING,  *,     true,  *,     *,       END",
+        "SWITCHED, GIVEN,    ENDED,    *,     true,  *,     *,       TAKE_BACK",
+        "SWITCHED, GIVEN,    NONE,     *,     true,  *,     *,       WAIT",
+        "SWITCHED, GIVEN,    PREPARED, *,     true,  *,     *,       WAIT",
+        "SWITCHED, GIVEN,    UNKNOWN,  *,     true,  *,     *,       WAIT",
+        "STOPPED,  GIVEN,    RUNNING,  *,     false, *,     *,       END",
+        "STOPPED,  GIVEN,    PREPARED, true,  false, false, *,       WAIT",
+        "STOPPED,  GIVEN,    PREPARED, true,  false, true,  *,       TAKE_BACK",
+        "STOPPED,  GIVEN,    PREPARED, false, false, *,     *,       TAKE_BACK",
+        "STOPPED,  GIVEN,    NONE,     true,  false, false, *,       WAIT",
+        "STOPPED,  GIVEN,    NONE,     true,  false, true,  *,       TAKE_BACK",
+        "STOPPED,  GIVEN,    NONE,     false, false, *,     *,       TAKE_BACK",
+        "STOPPED,  GIVEN,    ENDED,    *,     false, *,     *,       TAKE_BACK",
+        "STOPPED,  GIVEN,    UNKNOWN,  *,     false, *,     *,       WAIT",
+        "STOPPED,  RETURNED, *,        *,     false, *,     *,       PROCEED",
+        "STOPPED,  *,        *,        *,     true,  *,     *,       LET_END",
+        "ACTIVE,   RETURNED, *,        true,  *,     *,     *,       WAIT",
+        "ACTIVE,   RETURNED, *,        false, *,     *,     *,       CLOSE",
+        "SWITCHED, RETURNED, *,        true,  *,     *,     *,       WAIT",
+        "SWITCHED, RETURNED, *,        false, *,     *,     *,       CLOSE",
+        "GONE,     OURS,     PREPARED, *,     *,     false, *,       HAND_OVER",
+        "GONE,     OURS,     PREPARED, *,     *,     true,  *,       RELEASE",
+        "GONE,     OURS,     RUNNING,  *,     *,     false, *,       HAND_OVER",
+        "GONE,     OURS,     RUNNING,  *,     *,     true,  *,       RELEASE",
+        "GONE,     OURS,     NONE,     *,     *,     *,     *,       RELEASE",
+        "GONE,     OURS,     ENDED,    *,     *,     *,     *,       RELEASE",
+        "GONE,     OURS,     UNKNOWN,  *,     *,     *,     *,       RELEASE",
+        "GONE,     GIVING,   *,        *,     *,     *,     *,       WAIT",
+        "GONE,     GIVEN,    *,        *,     *,     *,     *,       RELEASE",
+        "GONE,     RETURNED, *,        *,     *,     *,     *,       RELEASE",
     })
-    void theSourceDoes(String qemu, String leases, String word, String job, String late, String overdue, Step step) {
+    void theSourceDoes(
+            String qemu, String leases, String word, String job, String spent, String late, String overdue, Step step) {
         List<SourceSide.Facts> matching = allOfSource().stream()
                 .filter(facts -> matches(qemu, facts.qemu())
                         && matches(leases, facts.leases())
                         && matches(word, facts.word())
                         && matches(job, facts.job())
+                        && matches(spent, facts.spent())
                         && matches(late, facts.late())
                         && matches(overdue, facts.overdue()))
                 .toList();
@@ -96,6 +126,9 @@ class SidesTest {
             if (elsewhere && facts.qemu() == Qemu.ACTIVE) {
                 assertThat(step).as("%s", facts).isIn(Step.HALT, Step.KILL);
             }
+            if (elsewhere && facts.qemu() == Qemu.SWITCHED && !facts.spent()) {
+                assertThat(step).as("%s: it could be resumed", facts).isEqualTo(Step.HALT);
+            }
             if (elsewhere) {
                 assertThat(step).as("%s", facts).isNotIn(Step.PROCEED, Step.CLOSE);
             }
@@ -105,7 +138,7 @@ class SidesTest {
     @Test
     void theSourceGivesNothingThatItsGuestMayStillWriteTo() {
         for (SourceSide.Facts facts : allOfSource()) {
-            if (facts.qemu() == Qemu.ACTIVE) {
+            if (facts.qemu() == Qemu.ACTIVE || (facts.qemu() == Qemu.SWITCHED && !facts.spent())) {
                 assertThat(SourceSide.next(facts)).as("%s", facts).isNotIn(Step.HAND_OVER, Step.RELEASE);
             }
         }
@@ -118,6 +151,11 @@ class SidesTest {
                     && (facts.word() == Word.RUNNING || facts.word() == Word.PREPARED || facts.word() == Word.UNKNOWN);
             if (facts.qemu() == Qemu.STOPPED && mayRunThere) {
                 assertThat(SourceSide.next(facts)).as("%s", facts).isNotEqualTo(Step.PROCEED);
+            }
+            if (SourceSide.next(facts) == Step.LET_END) {
+                assertThat(facts.spent())
+                        .as("%s: it will not be resumed", facts)
+                        .isTrue();
             }
         }
     }
@@ -142,7 +180,9 @@ class SidesTest {
                     for (boolean job : EITHER) {
                         for (boolean late : EITHER) {
                             for (boolean overdue : EITHER) {
-                                all.add(new SourceSide.Facts(qemu, leases, word, job, late, overdue));
+                                for (boolean spent : EITHER) {
+                                    all.add(new SourceSide.Facts(qemu, leases, word, job, spent, late, overdue));
+                                }
                             }
                         }
                     }

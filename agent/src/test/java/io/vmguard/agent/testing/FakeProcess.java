@@ -16,6 +16,7 @@ public final class FakeProcess {
     private boolean stopped;
     private boolean stopsLate;
     private int kills;
+    private int proceeds;
 
     public FakeProcess(int pid, long startTicks) {
         this.pid = pid;
@@ -70,6 +71,11 @@ public final class FakeProcess {
         return kills;
     }
 
+    /** How often it was sent SIGCONT. */
+    public synchronized int proceeds() {
+        return proceeds;
+    }
+
     /** How many handles on it are open. */
     public synchronized int held() {
         return handles.size();
@@ -113,6 +119,7 @@ public final class FakeProcess {
                     return new KillSignal.AlreadyGone();
                 }
                 stopped = nowStopped;
+                proceeds += nowStopped ? 0 : 1;
             }
             return new KillSignal.Sent();
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
+import io.vmguard.agent.domain.DiskSource;
 import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.agent.migration.SourceSide;
@@ -26,6 +27,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
@@ -82,6 +84,7 @@ final class Departures {
                     || status == null
                     || !status.migratesOut()
                     || run.incoming != null
+                    || run.isUnexplained()
                     || !run.holds(run.channel())) {
                 return;
             }
@@ -93,7 +96,6 @@ final class Departures {
                 && (outgoing.inherited || (status != null && !status.state().equals("running")))) {
             outgoing.stopped = true; // by an earlier agent, and to be let go on like by that one
             run.foundStopped = false;
-            outgoing.word = outgoing.word == Word.NONE ? Word.UNKNOWN : outgoing.word; // it has not been read yet
         }
         look(run, outgoing, nowNanos);
         Facts facts = facts(run, outgoing, status, nowNanos);
@@ -105,7 +107,7 @@ final class Departures {
             outgoing.saidUnknown = true;
             LOG.error("VG-227 {} stands still: whether it runs on host id {} is not known yet", run, hostId(outgoing));
         }
-        Step step = SourceSide.next(facts);
+        Step step = state.settings.observe() ? observed(facts) : SourceSide.next(facts);
         if (step == Step.HALT && halt(run, outgoing)) {
             // What is to be given is given at once: the guest may run there already.
             facts = facts(run, outgoing, status, nowNanos);
@@ -129,6 +131,24 @@ final class Departures {
         }
     }
 
+    /** What is to be done where nothing may be stopped: the leases go with the guest, and come back if it does. */
+    private static Step observed(Facts facts) {
+        Step step = SourceSide.next(new Facts(
+                facts.qemu(),
+                facts.leases(),
+                facts.word(),
+                facts.job(),
+                true,
+                facts.answers(),
+                facts.late(),
+                facts.overdue()));
+        return switch (step) {
+            case HALT -> facts.leases() == Leases.GIVEN ? Step.TAKE_BACK : Step.WAIT;
+            case END, KILL -> Step.WAIT;
+            default -> step;
+        };
+    }
+
     private Facts facts(Run run, Outgoing outgoing, @Nullable DomainStatus status, long nowNanos) {
         Qemu qemu = qemu(outgoing, status);
         boolean still = qemu == Qemu.SWITCHED || qemu == Qemu.STOPPED;
@@ -145,8 +165,28 @@ final class Departures {
                 isDead(outgoing.receiver) && outgoing.word != Word.RUNNING ? Word.ENDED : outgoing.word,
                 status != null && status.migratesOut(),
                 postCopy || (status != null && status.isBeingEnded()),
+                answers(run, status),
                 !postCopy && (stillNanos > LATE_NANOS || (still && outgoing.inherited)),
                 !postCopy && stillNanos > OVERDUE_NANOS);
+    }
+
+    /**
+     * An RBD image is locked by the client that wrote to it last, which is part of its QEMU, until another one asks for that. If it does
+     * not answer, it is taken for dead after 30 s, and for as long the guest on the other host cannot write.
+     */
+    private static boolean answers(Run run, @Nullable DomainStatus status) {
+        return status != null
+                && status.domain().disks().stream()
+                        .flatMap(disk -> Stream.concat(Stream.of(disk.source()), disk.chain().dataFiles().stream()))
+                        .anyMatch(source -> source instanceof DiskSource.Network network
+                                ? network.protocol().equals("rbd")
+                                : source instanceof DiskSource.Volume && hasRbd(run));
+    }
+
+    /** By what its leases are called: of a volume the XML says only in which pool it is. */
+    private static boolean hasRbd(Run run) {
+        return run.wanted.values().stream()
+                .anyMatch(wanted -> wanted.note().disk().contains("(rbd:"));
     }
 
     private static Qemu qemu(Outgoing outgoing, @Nullable DomainStatus status) {
@@ -328,7 +368,9 @@ final class Departures {
             run.lvers.put(resource, acquired.lease().lver());
             outgoing.given.remove(resource);
             outgoing.returned |= outgoing.given.isEmpty();
-        } else if (result instanceof AcquireResult.HeldBy held && isThird(outgoing, held)) {
+        } else if (result instanceof AcquireResult.HeldBy held
+                && isThird(outgoing, held)
+                && !state.settings.observe()) {
             LOG.error(
                     "VG-238 {} must not go on here: {} has gone to host id {} while it was on its way",
                     run,

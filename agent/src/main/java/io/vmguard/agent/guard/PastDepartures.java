@@ -121,14 +121,17 @@ final class PastDepartures {
      */
     void explain(Run run, Runnable not) {
         run.explained = true;
+        run.explaining = true;
         transfer.look(run.channel()).thenAccept(result -> state.loop.tell(() -> onExplained(run, result, not)));
     }
 
     private void onExplained(Run run, TransferResult result, Runnable not) {
+        run.explaining = false;
         if (run.ended || run.outgoing != null || run.incoming != null) {
             return;
         }
         if (!(result instanceof TransferResult.Seen seen)) {
+            run.explaining = true;
             unexplained.put(run, not);
             return;
         }

@@ -149,6 +149,8 @@ final class Run {
 
     /** Whether an earlier agent stopped it, or gave its leases away, has been asked. */
     boolean explained;
+    /** The answer to that is not there yet. */
+    boolean explaining;
 
     /** The hypervisor has announced that this start is an incoming migration. */
     boolean arriving;
@@ -267,6 +269,11 @@ final class Run {
      */
     boolean isLeftBehind() {
         return outgoing != null && outgoing.isFetched() && outgoing.given.containsAll(wanted.keySet());
+    }
+
+    /** It was found stopped by a signal, and whether an earlier agent stopped it on its way to another host is not known yet. */
+    boolean isUnexplained() {
+        return foundStopped && (!explained || explaining);
     }
 
     /** Nothing about it is under way: its process is watched, and whatever else happens to it comes as a message. */

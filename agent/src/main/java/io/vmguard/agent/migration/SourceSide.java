@@ -6,7 +6,8 @@ package io.vmguard.agent.migration;
  *
  * <p>The leases go when the guest can not run here any more unless the hypervisor resumes it: all of it has been transferred. Whether it
  * runs there then is not known here yet, and a hypervisor that loses the other one resumes it at once. So it is stopped by SIGSTOP before
- * anything is given, and goes on only with the leases back, or to be ended by the hypervisor.
+ * anything is given, and goes on only with the leases back, or to be ended by the hypervisor. One whose answers the other side needs is
+ * stopped when it is resumed, or when the other side has said nothing for long.
  */
 public final class SourceSide {
 
@@ -52,11 +53,19 @@ public final class SourceSide {
      * @param job the hypervisor says that the migration is under way
      * @param spent the hypervisor will not resume it any more: the rest of the memory is fetched from here (post-copy), or it is about to
      *     end it, as is usual
+     * @param answers the other side's QEMU may need answers from this one before its guest can write
      * @param late the guest has been still for longer than an ordinary switch-over takes
      * @param overdue it has been still for so long that nobody will come any more
      */
     public record Facts(
-            Qemu qemu, Leases leases, Word word, boolean job, boolean spent, boolean late, boolean overdue) {}
+            Qemu qemu,
+            Leases leases,
+            Word word,
+            boolean job,
+            boolean spent,
+            boolean answers,
+            boolean late,
+            boolean overdue) {}
 
     /** What is to be done next. Each can be done again. */
     public enum Step {
@@ -100,6 +109,12 @@ public final class SourceSide {
         };
     }
 
+    /** Sent, and nothing but a signal keeps the hypervisor from resuming it. */
+    private static boolean mustStop(Facts facts) {
+        boolean decided = facts.word() == Word.RUNNING || facts.word() == Word.ENDED;
+        return !facts.spent() && (!facts.answers() || (facts.late() && !decided));
+    }
+
     /** It holds the leases. */
     private static Step ours(Facts facts) {
         return switch (facts.qemu()) {
@@ -107,8 +122,8 @@ public final class SourceSide {
             case ACTIVE -> facts.word() == Word.RUNNING ? Step.KILL : facts.job() ? Step.WAIT : Step.CLOSE;
             case SWITCHED ->
                 switch (facts.word()) {
-                    case PREPARED, RUNNING -> facts.spent() ? Step.HAND_OVER : Step.HALT;
-                    case UNKNOWN -> facts.spent() ? Step.WAIT : Step.HALT;
+                    case PREPARED, RUNNING -> mustStop(facts) ? Step.HALT : Step.HAND_OVER;
+                    case UNKNOWN -> mustStop(facts) ? Step.HALT : Step.WAIT;
                     case NONE, ENDED -> facts.job() ? Step.WAIT : Step.CLOSE;
                 };
             case STOPPED ->
@@ -126,7 +141,7 @@ public final class SourceSide {
         boolean runsThere = facts.word() == Word.RUNNING;
         return switch (facts.qemu()) {
             case ACTIVE -> runsThere ? Step.KILL : Step.HALT;
-            case SWITCHED -> facts.spent() ? Step.WAIT : Step.HALT;
+            case SWITCHED -> mustStop(facts) ? Step.HALT : Step.WAIT;
             case STOPPED -> runsThere && facts.late() ? Step.KILL : Step.WAIT;
             case GONE -> Step.WAIT;
         };
@@ -138,7 +153,7 @@ public final class SourceSide {
         return switch (facts.qemu()) {
             case ACTIVE -> runsThere ? Step.KILL : Step.HALT;
             case SWITCHED ->
-                !facts.spent()
+                mustStop(facts)
                         ? Step.HALT
                         : runsThere ? Step.END : facts.word() == Word.ENDED ? Step.TAKE_BACK : Step.WAIT;
             case STOPPED ->

@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vmguard.agent.derive.Derivation;
 import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.derive.LeaseMode;
+import io.vmguard.agent.domain.DiskSource;
+import io.vmguard.agent.domain.DiskSpec;
+import io.vmguard.agent.domain.DomainSpec;
 import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.hypervisor.DomainEvent;
 import io.vmguard.agent.testing.FakeLockspace;
@@ -327,6 +330,22 @@ class DomainGuardMigrationTest {
         assertThat(qemu.kills()).isZero();
     }
 
+    /** The exclusive lock of an RBD image passes only if its client, in QEMU, answers. */
+    @Test
+    void whoseImageIsLockedByItsClientIsNotStoppedSoLongAsThatMayBeAskedForTheLock() {
+        DiskSource image = new DiskSource.Network("rbd", "pool/image", List.of(), "", "");
+        DomainSpec onRbd = new DomainSpec(
+                DEMO1.name(), DEMO1.uuid(), List.of(new DiskSpec("vda", "disk", false, false, false, image)));
+        FakeProcess qemu = preparedThere();
+        bench.guard.status(new DomainStatus("paused", "migration", 1, "migration out", "perform3_done", onRbd));
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(bench.transfer.steps()).contains("hand over " + DISK);
+        assertThat(qemu.stopped()).isFalse();
+
+        bench.event(DEMO1, DomainEvent.Kind.RESUMED);
+        assertThat(qemu.stopped()).as("it has no leases").isTrue();
+    }
+
     /** libvirt has lost the other side and resumes the guest; what it says to a QEMU that is stopped is not heard. */
     @Test
     void whoIsResumedHereAfterItRunsThereDoesNotRun() {
@@ -522,6 +541,40 @@ class DomainGuardMigrationTest {
         bench.lockspace.lose();
         bench.pass(Duration.ofSeconds(6));
         assertThat(qemu.alive()).isFalse();
+    }
+
+    // ---- mode observe
+
+    @Test
+    void observeStopsNobodyOnItsWay() {
+        bench = GuardBench.observing();
+        bench.lockspace.sees(nodeB(HostStatus.LIVE));
+        FakeProcess qemu = givenAway();
+        assertThat(qemu.stopped()).isFalse();
+        bench.event(DEMO1, DomainEvent.Kind.RESUMED);
+        bench.pass(Duration.ofSeconds(5));
+        assertThat(qemu.stopped()).isFalse();
+        answer(State.RUNNING);
+        bench.pass(Duration.ofSeconds(5));
+        assertThat(qemu.alive()).isTrue();
+        assertThat(bench.hypervisor.destroys()).isEmpty();
+
+        bench.transfer.declined = true;
+        answer(State.ENDED);
+        status("running", "migration canceled", "", "");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(bench.view(DEMO1).orElseThrow().leases()).allMatch(DomainView.LeaseView::held);
+    }
+
+    @Test
+    void observeStopsNobodyWhoHasCome() {
+        bench = GuardBench.observing();
+        bench.lockspace.sees(nodeB(HostStatus.LIVE));
+        FakeProcess qemu = arrived();
+        status("running", "migrated", "", "");
+        bench.lockspace.sees(nodeB(HostStatus.FAIL));
+        bench.pass(Duration.ofSeconds(20));
+        assertThat(qemu.alive()).isTrue();
     }
 
     // ----

@@ -224,6 +224,7 @@ class Soak {
     /** What has come of an interrupted operation is not known: nothing may be left of it. */
     private static void tidy(SoakSite site, SoakDisk disk) {
         site.endEverywhere(disk.name);
+        site.endLost(disk.name);
         site.host(0)
                 .host
                 .sh("rm -f /images/" + disk.name + ".save /images/" + disk.name + ".overlay")

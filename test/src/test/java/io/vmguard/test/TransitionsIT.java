@@ -374,18 +374,22 @@ class TransitionsIT {
     // ---- while no agent runs
 
     @Test
-    void aDiskThatLeavesWhileNoAgentRunsIsGivenBackByTheNextOne() {
+    void aDiskAndAMediumThatLeaveWhileNoAgentRunsAreGivenBackByTheNextOne() {
         String stays = HOSTS.disk("stays");
         String leaves = HOSTS.disk("leaves");
-        a.host.createDomain("live", "--file", stays, "--xml", "<controller type='scsi' index='0' model='virtio-scsi'/>")
-                .mustSucceed();
+        String medium = HOSTS.disk("medium");
+        String devices = "<controller type='scsi' index='0' model='virtio-scsi'/><disk type='file' device='floppy'>"
+                + "<driver name='qemu' type='raw'/><source file='" + medium + "'/><target dev='fda' bus='fdc'/></disk>";
+        a.host.createDomain("live", "--file", stays, "--xml", devices).mustSucceed();
         a.host.virsh("attach-disk", "live", leaves, "sdb", "--targetbus", "scsi")
                 .mustSucceed();
-        awaitLeases(a, "live", "attach-disk", stays, leaves);
-        a.host.sh("systemctl stop vmguard; virsh detach-disk live sdb; systemctl start vmguard")
+        awaitLeases(a, "live", "attach-disk", stays, leaves, medium);
+        a.host.sh("systemctl stop vmguard; virsh detach-disk live sdb; "
+                        + "virsh change-media live fda --eject --live --force; systemctl start vmguard")
                 .mustSucceed();
         awaitLeases(a, "live", "what happened while no agent ran", stays);
         assertFreesAtOnce(b, leaves);
+        assertFreesAtOnce(b, medium);
         HOSTS.assertTaken(stays, "live", a);
     }
 

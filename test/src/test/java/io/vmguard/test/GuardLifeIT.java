@@ -284,6 +284,22 @@ class GuardLifeIT {
         assertThat(b.host.qemuPid("besieged")).isEqualTo(pid);
     }
 
+    /** As one that is killed while a block job ends loses it: what it wrote down of the domain, it cannot read. */
+    @Test
+    void aDomainThatLibvirtdHasLostKeepsItsDiskUntilItsQemuHasEnded() {
+        String disk = HOSTS.disk("lost");
+        create(b, "lost", disk).mustSucceed();
+        String pid = b.host.qemuPid("lost");
+        b.host.sh("systemctl stop 'libvirtd*'; sed -i 's/<devices>/<devices><lost>/' /run/libvirt/qemu/lost.xml;"
+                        + " systemctl start libvirtd")
+                .mustSucceed();
+        b.host.awaitJournal("libvirtd", "Failed to load config for domain 'lost'");
+        assertThat(b.host.runningDomains()).doesNotContain("lost");
+        HOSTS.assertTaken(disk, "lost", b);
+        b.host.sh("kill -9 " + pid + "; rm /run/libvirt/qemu/lost.xml").mustSucceed();
+        assertFreesAtOnce(a, disk);
+    }
+
     @Test
     void aDomainDiesInTimeEvenIfLibvirtdHangsWhenItsLeaseIsLost() {
         LIBVIRTD.aLostLeaseEndsTheDomainInTimeWhileItHangs();

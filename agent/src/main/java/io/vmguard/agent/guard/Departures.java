@@ -92,8 +92,7 @@ final class Departures {
             LOG.info("VG-220 {} is being migrated to another host", run);
         }
         Outgoing outgoing = run.outgoing;
-        if (run.foundStopped
-                && (outgoing.inherited || (status != null && !status.state().equals("running")))) {
+        if (run.foundStopped && outgoing.inherited) {
             outgoing.stopped = true; // by an earlier agent, and to be let go on like by that one
             run.foundStopped = false;
         }

@@ -27,6 +27,6 @@ for host in $also; do "$here/build-images.sh" "$host"; done
 VMGUARD_TEST_IMAGE=$("$here/build-images.sh" ${on:+"$on"})
 export VMGUARD_TEST_IMAGE
 cd "$here/../.."
-# Without the unit tests; the modules that the tests need are built in any case.
+# Without the unit tests; the modules that the tests need are built in any case. Some classes take hours.
 # shellcheck disable=SC2086 # a command with options
-exec ${MVN:-mvn -B -ntp} verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false -Dit.test="$classes" "$@"
+exec ${MVN:-mvn -B -ntp} verify -pl lease,agent,test -Dtest=NoUnitTest -Dsurefire.failIfNoSpecifiedTests=false -Dfailsafe.timeout=0 -Dit.test="$classes" "$@"

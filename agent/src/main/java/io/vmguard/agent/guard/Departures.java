@@ -6,6 +6,7 @@ import io.vmguard.agent.domain.DomainStatus;
 import io.vmguard.agent.guard.Run.Phase;
 import io.vmguard.agent.migration.SourceSide;
 import io.vmguard.agent.migration.SourceSide.Facts;
+import io.vmguard.agent.migration.SourceSide.Guest;
 import io.vmguard.agent.migration.SourceSide.Leases;
 import io.vmguard.agent.migration.SourceSide.Qemu;
 import io.vmguard.agent.migration.SourceSide.Step;
@@ -114,6 +115,7 @@ final class Departures {
         }
         switch (step) {
             case WAIT, RELEASE, HALT -> {}
+            case HOLD -> hold(run, outgoing);
             case HAND_OVER -> handOver(run, outgoing, nowNanos);
             case TAKE_BACK -> takeBack(run, outgoing, nowNanos);
             case PROCEED -> {
@@ -139,6 +141,7 @@ final class Departures {
                 facts.job(),
                 true,
                 facts.answers(),
+                facts.guest(),
                 facts.late(),
                 facts.overdue()));
         return switch (step) {
@@ -165,6 +168,7 @@ final class Departures {
                 status != null && status.migratesOut(),
                 postCopy || (status != null && status.isBeingEnded()),
                 answers(run, status),
+                outgoing.guest,
                 !postCopy && (stillNanos > LATE_NANOS || (still && outgoing.inherited)),
                 !postCopy && stillNanos > OVERDUE_NANOS);
     }
@@ -322,6 +326,26 @@ final class Departures {
         }
     }
 
+    /** What is to be given is given when it is held: a millisecond later. */
+    private void hold(Run run, Outgoing outgoing) {
+        GuardedProcess process = run.process;
+        if (process != null) {
+            outgoing.guest = Guest.BEING_HELD;
+            process.holdGuest(held -> state.loop.tell(() -> onHeld(run, outgoing, held)));
+        }
+    }
+
+    private static void onHeld(Run run, Outgoing outgoing, boolean held) {
+        if (outgoing.guest == Guest.BEING_HELD) {
+            outgoing.guest = held ? Guest.HELD : Guest.UNHOLDABLE;
+            if (held) {
+                LOG.info(
+                        "VG-240 {} has been sent to another host: its virtual processors are held here until libvirt ends it",
+                        run);
+            }
+        }
+    }
+
     /** @return whether it can be, and is */
     private static boolean halt(Run run, Outgoing outgoing) {
         GuardedProcess process = run.process;
@@ -392,6 +416,7 @@ final class Departures {
     private static void proceed(Run run, Outgoing outgoing) {
         GuardedProcess process = run.process;
         if (process != null) {
+            outgoing.letGuestGo(process);
             process.proceed();
             outgoing.stopped = false;
             outgoing.resumed = false;
@@ -414,6 +439,7 @@ final class Departures {
         if (!outgoing.offered && outgoing.lookUnderWay) {
             return;
         }
+        outgoing.letGuestGo(run.process);
         run.outgoing = null;
         state.listWanted |= !run.refused.isEmpty(); // what the other side has taken ahead can be had again
         if (outgoing.offered) {

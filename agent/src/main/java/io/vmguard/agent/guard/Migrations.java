@@ -134,7 +134,9 @@ final class Migrations {
 
     /** The membership is lost, and with it every word that was left for another host: what is under way goes on without this host's. */
     void lost(Run run) {
-        if (run.outgoing != null && !run.isBetweenHosts()) {
+        Outgoing outgoing = run.outgoing;
+        if (outgoing != null && !run.isBetweenHosts()) {
+            outgoing.letGuestGo(run.process);
             run.outgoing = null;
         }
     }

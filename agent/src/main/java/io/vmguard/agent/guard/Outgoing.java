@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.guard;
 
+import io.vmguard.agent.migration.SourceSide.Guest;
 import io.vmguard.agent.migration.SourceSide.Word;
+import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.lease.LeaseName;
 import io.vmguard.lease.Owner;
 import io.vmguard.lease.TransferResult;
@@ -44,6 +46,8 @@ final class Outgoing {
     boolean returned;
     /** We have sent SIGSTOP, and no SIGCONT since. */
     boolean stopped;
+    /** Whether its virtual processors are held. */
+    Guest guest = Guest.FREE;
     /** The hypervisor has said that it was resumed, after its leases had gone. */
     boolean resumed;
     /** Boot clock: since when its guest stands still; 0 if it does not. */
@@ -66,6 +70,14 @@ final class Outgoing {
     boolean isFetched() {
         boolean runsThere = runningSinceNanos != 0 && (word == Word.RUNNING || word == Word.UNKNOWN);
         return postCopy && runsThere && !given.isEmpty() && underWay.isEmpty() && !inherited && !stopped && !resumed;
+    }
+
+    /** Its virtual processors go on as far as we are concerned. */
+    void letGuestGo(@Nullable GuardedProcess process) {
+        if (process != null && (guest == Guest.HELD || guest == Guest.BEING_HELD)) {
+            process.letGuestGo();
+        }
+        guest = Guest.FREE;
     }
 
     /** Who has confirmed that it owns what it was given runs, for only then it does that: also if it died before it said so. */

@@ -6,8 +6,8 @@ package io.vmguard.agent.migration;
  *
  * <p>The leases go when the guest can not run here any more unless the hypervisor resumes it: all of it has been transferred. Whether it
  * runs there then is not known here yet, and a hypervisor that loses the other one resumes it at once. So it is stopped by SIGSTOP before
- * anything is given, and goes on only with the leases back, or to be ended by the hypervisor. One whose answers the other side needs is
- * stopped when it is resumed, or when the other side has said nothing for long.
+ * anything is given, and goes on only with the leases back, or to be ended by the hypervisor. Of one whose answers the other side needs only
+ * the virtual processors are held; all of it is stopped when it is resumed, or when the other side has said nothing for long.
  */
 public final class SourceSide {
 
@@ -21,6 +21,16 @@ public final class SourceSide {
         STOPPED,
         /** It is proved gone. */
         GONE
+    }
+
+    /** Whether its virtual processors are held, while the rest of it goes on. */
+    public enum Guest {
+        FREE,
+        /** It was asked for. */
+        BEING_HELD,
+        HELD,
+        /** It cannot be done. */
+        UNHOLDABLE
     }
 
     /** Where the exclusive leases of the domain are. */
@@ -54,6 +64,7 @@ public final class SourceSide {
      * @param spent the hypervisor will not resume it any more: the rest of the memory is fetched from here (post-copy), or it is about to
      *     end it, as is usual
      * @param answers the other side's QEMU may need answers from this one before its guest can write
+     * @param guest whether only the hypervisor's word is between it and running
      * @param late the guest has been still for longer than an ordinary switch-over takes
      * @param overdue it has been still for so long that nobody will come any more
      */
@@ -64,8 +75,14 @@ public final class SourceSide {
             boolean job,
             boolean spent,
             boolean answers,
+            Guest guest,
             boolean late,
-            boolean overdue) {}
+            boolean overdue) {
+
+        private boolean held() {
+            return guest == Guest.HELD || guest == Guest.BEING_HELD;
+        }
+    }
 
     /** What is to be done next. Each can be done again. */
     public enum Step {
@@ -73,13 +90,15 @@ public final class SourceSide {
         WAIT,
         /** Give the leases that are here to the other side. */
         HAND_OVER,
+        /** Stop its virtual processors. */
+        HOLD,
         /** SIGSTOP. */
         HALT,
         /** Ask for the leases back. */
         TAKE_BACK,
-        /** SIGCONT: it is ours as before. */
+        /** SIGCONT, and its virtual processors let go: it is ours as before. */
         PROCEED,
-        /** SIGCONT: so that the hypervisor can end it, which is what it is about to do. */
+        /** The same, so that the hypervisor can end it, which is what it is about to do. */
         LET_END,
         /** The other side runs: see to it that this one ends, soon, or at the end of post-copy. */
         END,
@@ -98,7 +117,8 @@ public final class SourceSide {
         if (facts.qemu() == Qemu.GONE) {
             return gone(facts);
         }
-        if (facts.qemu() == Qemu.STOPPED && facts.spent()) {
+        boolean kept = facts.qemu() == Qemu.STOPPED || (facts.qemu() == Qemu.SWITCHED && facts.held());
+        if (kept && facts.spent()) {
             return Step.LET_END;
         }
         return switch (facts.leases()) {
@@ -115,16 +135,34 @@ public final class SourceSide {
         return !facts.spent() && (!facts.answers() || (facts.late() && !decided));
     }
 
+    /** The step for a guest that stands still, once nothing but us can make it go on. */
+    private static Step still(Facts facts, Step then) {
+        if (mustStop(facts)) {
+            return Step.HALT;
+        }
+        if (facts.spent() || !facts.answers()) {
+            return then;
+        }
+        return switch (facts.guest()) {
+            case FREE -> Step.HOLD;
+            case BEING_HELD -> facts.late() ? then : Step.WAIT;
+            case HELD, UNHOLDABLE -> then;
+        };
+    }
+
     /** It holds the leases. */
     private static Step ours(Facts facts) {
         return switch (facts.qemu()) {
             // Here and there at once: that one goes on, for it has the newer memory.
-            case ACTIVE -> facts.word() == Word.RUNNING ? Step.KILL : facts.job() ? Step.WAIT : Step.CLOSE;
+            case ACTIVE ->
+                facts.word() == Word.RUNNING
+                        ? Step.KILL
+                        : facts.held() ? Step.HALT : facts.job() ? Step.WAIT : Step.CLOSE;
             case SWITCHED ->
                 switch (facts.word()) {
-                    case PREPARED, RUNNING -> mustStop(facts) ? Step.HALT : Step.HAND_OVER;
-                    case UNKNOWN -> mustStop(facts) ? Step.HALT : Step.WAIT;
-                    case NONE, ENDED -> facts.job() ? Step.WAIT : Step.CLOSE;
+                    case PREPARED, RUNNING -> still(facts, Step.HAND_OVER);
+                    case UNKNOWN -> still(facts, Step.WAIT);
+                    case NONE, ENDED -> facts.held() ? Step.PROCEED : facts.job() ? Step.WAIT : Step.CLOSE;
                 };
             case STOPPED ->
                 switch (facts.word()) {
@@ -141,7 +179,7 @@ public final class SourceSide {
         boolean runsThere = facts.word() == Word.RUNNING;
         return switch (facts.qemu()) {
             case ACTIVE -> runsThere ? Step.KILL : Step.HALT;
-            case SWITCHED -> mustStop(facts) ? Step.HALT : Step.WAIT;
+            case SWITCHED -> still(facts, Step.WAIT);
             case STOPPED -> runsThere && facts.late() ? Step.KILL : Step.WAIT;
             case GONE -> Step.WAIT;
         };
@@ -153,9 +191,7 @@ public final class SourceSide {
         return switch (facts.qemu()) {
             case ACTIVE -> runsThere ? Step.KILL : Step.HALT;
             case SWITCHED ->
-                mustStop(facts)
-                        ? Step.HALT
-                        : runsThere ? Step.END : facts.word() == Word.ENDED ? Step.TAKE_BACK : Step.WAIT;
+                still(facts, runsThere ? Step.END : facts.word() == Word.ENDED ? Step.TAKE_BACK : Step.WAIT);
             case STOPPED ->
                 switch (facts.word()) {
                     case RUNNING -> Step.END;
@@ -171,7 +207,7 @@ public final class SourceSide {
     private static Step returned(Facts facts) {
         return switch (facts.qemu()) {
             case STOPPED -> Step.PROCEED;
-            case ACTIVE, SWITCHED -> facts.job() ? Step.WAIT : Step.CLOSE;
+            case ACTIVE, SWITCHED -> facts.held() ? Step.PROCEED : facts.job() ? Step.WAIT : Step.CLOSE;
             case GONE -> Step.RELEASE;
         };
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.agent.process;
 
+import java.util.function.Consumer;
+
 /**
  * One process, held so that neither its end nor a reuse of its pid can make it another. Any thread may call any method.
  *
@@ -51,6 +53,18 @@ public interface GuardedProcess extends AutoCloseable {
      * is not known. Reads the process table, which may hang: never on a thread that decides.
      */
     boolean isStopped();
+
+    /**
+     * Stops the threads that are virtual processors, and no others: the guest stands still whatever the process is told, and the clients of
+     * images in it still answer their servers. Returns at once. Ends with {@link #letGuestGo}, with {@link #close}, and with this agent.
+     *
+     * @param told called once, on any thread, which it must not hold up: true when each of them is proved to stand still, false if that cannot be
+     *     done, and they go on
+     */
+    void holdGuest(Consumer<Boolean> told);
+
+    /** Lets them go on. Returns at once; without a {@link #holdGuest} before nothing happens. */
+    void letGuestGo();
 
     /** Lets go of the process, which goes on running. Nothing more can be learned from this object then. */
     @Override

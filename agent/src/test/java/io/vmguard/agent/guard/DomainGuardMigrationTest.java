@@ -332,18 +332,65 @@ class DomainGuardMigrationTest {
 
     /** The exclusive lock of an RBD image passes only if its client, in QEMU, answers. */
     @Test
-    void whoseImageIsLockedByItsClientIsNotStoppedSoLongAsThatMayBeAskedForTheLock() {
-        DiskSource image = new DiskSource.Network("rbd", "pool/image", List.of(), "", "");
-        DomainSpec onRbd = new DomainSpec(
-                DEMO1.name(), DEMO1.uuid(), List.of(new DiskSpec("vda", "disk", false, false, false, image)));
+    void whoseImageIsLockedByItsClientIsHeldWithoutSilencingThat() {
         FakeProcess qemu = preparedThere();
-        bench.guard.status(new DomainStatus("paused", "migration", 1, "migration out", "perform3_done", onRbd));
+        sentOnRbd("perform3_done");
         bench.pass(Duration.ofSeconds(1));
         assertThat(bench.transfer.steps()).contains("hand over " + DISK);
+        assertThat(qemu.guestHeld()).isTrue();
         assertThat(qemu.stopped()).isFalse();
 
         bench.event(DEMO1, DomainEvent.Kind.RESUMED);
         assertThat(qemu.stopped()).as("it has no leases").isTrue();
+        assertThat(qemu.guestHeld()).isTrue();
+    }
+
+    @Test
+    void whoIsHeldIsLetGoForLibvirtToEndIt() {
+        FakeProcess qemu = preparedThere();
+        sentOnRbd("perform3_done");
+        bench.pass(Duration.ofSeconds(1));
+        answer(State.RUNNING);
+        bench.pass(Duration.ofMillis(200));
+        assertThat(qemu.guestHeld()).isTrue();
+        sentOnRbd("confirm3");
+        bench.pass(Duration.ofMillis(200));
+        assertThat(qemu.guestHeld()).isFalse();
+        assertThat(qemu.alive()).isTrue();
+    }
+
+    @Test
+    void whoIsHeldGoesOnWhenNothingCameOfIt() {
+        FakeProcess qemu = preparedThere();
+        sentOnRbd("perform3_done");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.guestHeld()).isTrue();
+        bench.transfer.declined = true;
+        answer(State.ENDED);
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(bench.transfer.steps()).contains("take back " + DISK);
+        assertThat(qemu.guestHeld() || qemu.stopped()).isFalse();
+        assertThat(qemu.alive()).isTrue();
+    }
+
+    /** As before it could be: it is stopped when it is resumed. */
+    @Test
+    void whoCannotBeHeldIsGivenAwayAllTheSame() {
+        FakeProcess qemu = preparedThere();
+        qemu.unholdable();
+        sentOnRbd("perform3_done");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(bench.transfer.steps()).contains("hand over " + DISK);
+        assertThat(qemu.guestHeld() || qemu.stopped()).isFalse();
+        bench.event(DEMO1, DomainEvent.Kind.RESUMED);
+        assertThat(qemu.stopped()).as("it has no leases").isTrue();
+    }
+
+    private void sentOnRbd(String phase) {
+        DiskSource image = new DiskSource.Network("rbd", "pool/image", List.of(), "", "");
+        DomainSpec onRbd = new DomainSpec(
+                DEMO1.name(), DEMO1.uuid(), List.of(new DiskSpec("vda", "disk", false, false, false, image)));
+        bench.guard.status(new DomainStatus("paused", "migration", 1, "migration out", phase, onRbd));
     }
 
     /** libvirt has lost the other side and resumes the guest; what it says to a QEMU that is stopped is not heard. */

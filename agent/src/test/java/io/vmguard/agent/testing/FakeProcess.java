@@ -5,6 +5,7 @@ import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.process.KillSignal;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /** A QEMU. It lives until it is ended; SIGKILL ends it unless a thread of it is stuck in I/O. Any thread. */
 public final class FakeProcess {
@@ -15,6 +16,8 @@ public final class FakeProcess {
     private boolean stuck;
     private boolean stopped;
     private boolean stopsLate;
+    private boolean guestHeld;
+    private boolean unholdable;
     private int kills;
     private int proceeds;
 
@@ -46,6 +49,21 @@ public final class FakeProcess {
     /** Somebody else sends SIGCONT. */
     public synchronized void proceedByOthers() {
         stopped = false;
+    }
+
+    /** From now on its virtual processors cannot be held. */
+    public synchronized void unholdable() {
+        unholdable = true;
+    }
+
+    /** Whether its virtual processors are held, so that the guest stands still. */
+    public synchronized boolean guestHeld() {
+        return !gone && guestHeld;
+    }
+
+    /** Who held its virtual processors has died. */
+    public synchronized void holderDies() {
+        guestHeld = false;
     }
 
     /** Its last thread ends. Everybody who holds it is told, on this thread. */
@@ -125,6 +143,21 @@ public final class FakeProcess {
         }
 
         @Override
+        public void holdGuest(Consumer<Boolean> told) {
+            synchronized (FakeProcess.this) {
+                guestHeld = !unholdable;
+            }
+            told.accept(guestHeld());
+        }
+
+        @Override
+        public void letGuestGo() {
+            synchronized (FakeProcess.this) {
+                guestHeld = false;
+            }
+        }
+
+        @Override
         public boolean isStopped() {
             return stopped();
         }
@@ -165,6 +198,7 @@ public final class FakeProcess {
         public void close() {
             synchronized (FakeProcess.this) {
                 handles.remove(this);
+                guestHeld = false;
             }
         }
     }

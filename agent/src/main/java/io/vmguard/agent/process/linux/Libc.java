@@ -18,6 +18,7 @@ interface Libc extends Library {
     int SIGKILL = 9;
     int SIGCONT = 18;
     int SIGSTOP = 19;
+    int SIGTRAP = 5;
     int ESRCH = 3;
     int EINTR = 4;
     int EINVAL = 22;
@@ -25,6 +26,19 @@ interface Libc extends Library {
 
     /** {@code EFD_CLOEXEC | EFD_NONBLOCK}, see {@code man 2 eventfd}. */
     int EFD_CLOEXEC_NONBLOCK = 02000000 | 04000;
+
+    /** See {@code man 2 ptrace}. */
+    int PTRACE_DETACH = 17;
+
+    int PTRACE_SEIZE = 0x4206;
+    int PTRACE_INTERRUPT = 0x4207;
+
+    /** In the upper half of what waitpid says: stopped, but not by a signal that is on its way to the thread. */
+    int PTRACE_EVENT_STOP = 128;
+
+    int WNOHANG = 1;
+    /** Threads that are traced as well. */
+    int WALL = 0x40000000;
 
     /** Loads the C library. */
     static Libc load() {
@@ -45,6 +59,12 @@ interface Libc extends Library {
 
     /** See {@code man 2 write}. */
     NativeLong write(int fd, byte[] buffer, NativeLong count);
+
+    /** See {@code man 2 ptrace}: request, thread id, address, data. */
+    NativeLong ptrace(int request, Object... arguments);
+
+    /** See {@code man 2 waitpid}. */
+    int waitpid(int pid, int[] status, int options);
 
     /** See {@code man 2 close}. */
     int close(int fd);

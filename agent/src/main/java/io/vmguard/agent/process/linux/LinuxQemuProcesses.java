@@ -67,7 +67,9 @@ public final class LinuxQemuProcesses implements QemuProcesses {
         Libc libc = Libc.load();
         ProcessWatch watch = ProcessWatch.start(libc);
         ProcFs processTable = new ProcFs(proc);
-        return new LinuxQemuProcesses(watch, new ProcessSearch(pidDirectory, processTable, libc, watch), processTable);
+        GuestHolds holds = GuestHolds.start(libc, processTable);
+        return new LinuxQemuProcesses(
+                watch, new ProcessSearch(pidDirectory, processTable, libc, watch, holds), processTable);
     }
 
     @Override

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /** What /proc tells about a process ({@code man 5 proc}). A process may end between any two reads. */
 final class ProcFs {
@@ -119,6 +120,19 @@ final class ProcFs {
             any |= state == 'T';
         }
         return any;
+    }
+
+    /** The ids of its threads whose names match, as the program has named them. */
+    List<Integer> threads(int pid, Pattern name) throws IOException {
+        Path tasks = root.resolve(Integer.toString(pid)).resolve("task");
+        List<Integer> matching = new ArrayList<>();
+        for (int thread : numbersIn(tasks)) {
+            byte[] comm = read(tasks.resolve(Integer.toString(thread)).resolve("comm"));
+            if (name.matcher(new String(comm, StandardCharsets.UTF_8).strip()).matches()) {
+                matching.add(thread);
+            }
+        }
+        return matching;
     }
 
     /** The file name of the program, empty if unknown; a program that was replaced since keeps its name. */

@@ -35,12 +35,14 @@ final class ProcessSearch {
     private final ProcFs proc;
     private final Libc libc;
     private final ProcessWatch watch;
+    private final GuestHolds holds;
 
-    ProcessSearch(Path pidDirectory, ProcFs proc, Libc libc, ProcessWatch watch) {
+    ProcessSearch(Path pidDirectory, ProcFs proc, Libc libc, ProcessWatch watch, GuestHolds holds) {
         this.pidDirectory = pidDirectory;
         this.proc = proc;
         this.libc = libc;
         this.watch = watch;
+        this.holds = holds;
     }
 
     /** Searches; may block as long as /proc does. */
@@ -199,7 +201,7 @@ final class ProcessSearch {
         return switch (QemuCommandLine.judge(arguments, domainName, uuid)) {
             case OF_DOMAIN ->
                 new Lookup.Found(WatchedProcess.of(
-                        pid, status.map(ProcFs.Status::startTicks).orElse(0L), pidfd, proc, watch));
+                        pid, status.map(ProcFs.Status::startTicks).orElse(0L), pidfd, proc, watch, holds));
             case OF_UUID_ONLY ->
                 new Lookup.CannotTell(
                         "process " + pid + " runs UUID " + uuid + " under a name that is not " + domainName);

@@ -6,6 +6,7 @@ import io.vmguard.agent.process.KillSignal;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -19,22 +20,24 @@ final class WatchedProcess implements GuardedProcess {
     private final Pidfd pidfd;
     private final ProcFs proc;
     private final ProcessWatch watch;
+    private final GuestHolds holds;
     private volatile boolean gone;
 
     /** Guarded by itself, together with the writes of {@code gone}. */
     private final List<Runnable> listeners = new ArrayList<>();
 
-    private WatchedProcess(int pid, long startTicks, Pidfd pidfd, ProcFs proc, ProcessWatch watch) {
+    private WatchedProcess(int pid, long startTicks, Pidfd pidfd, ProcFs proc, ProcessWatch watch, GuestHolds holds) {
         this.pid = pid;
         this.startTicks = startTicks;
         this.pidfd = pidfd;
         this.proc = proc;
         this.watch = watch;
+        this.holds = holds;
     }
 
     /** Takes over the pidfd and has it watched. */
-    static WatchedProcess of(int pid, long startTicks, Pidfd pidfd, ProcFs proc, ProcessWatch watch) {
-        WatchedProcess process = new WatchedProcess(pid, startTicks, pidfd, proc, watch);
+    static WatchedProcess of(int pid, long startTicks, Pidfd pidfd, ProcFs proc, ProcessWatch watch, GuestHolds holds) {
+        WatchedProcess process = new WatchedProcess(pid, startTicks, pidfd, proc, watch, holds);
         watch.add(process);
         return process;
     }
@@ -100,7 +103,18 @@ final class WatchedProcess implements GuardedProcess {
     }
 
     @Override
+    public void holdGuest(Consumer<Boolean> told) {
+        holds.hold(this, told);
+    }
+
+    @Override
+    public void letGuestGo() {
+        holds.letGo(this);
+    }
+
+    @Override
     public void close() {
+        letGuestGo();
         watch.remove(this);
     }
 

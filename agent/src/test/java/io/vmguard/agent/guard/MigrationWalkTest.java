@@ -147,6 +147,11 @@ class MigrationWalkTest {
             return qemu != null && qemu.alive();
         }
 
+        /** The hypervisor has resumed what only the agent holds: one that dies just then lets it run (RBD). */
+        boolean aloneHolds() {
+            return executes && qemu != null && qemu.guestHeld();
+        }
+
         boolean runs() {
             return executes && qemu != null && qemu.alive() && !qemu.stopped() && !qemu.guestHeld();
         }
@@ -418,7 +423,11 @@ class MigrationWalkTest {
                     }
                 }
                 case UNANSWERED -> {
-                    if (!source.alive() || phaseTicks > waitsTicks) {
+                    // An agent that dies lets the virtual processors go: a connection that breaks before the next one
+                    // has
+                    // looked is more than can be promised on RBD.
+                    boolean waits = onRbd && !sees(source) && phaseTicks <= LIBVIRT_WAITS_TICKS;
+                    if (!source.alive() || (phaseTicks > waitsTicks && !waits)) {
                         resumeSource();
                         to(Phase.IDLE);
                         if (!source.alive() && target.alive()) {
@@ -509,7 +518,7 @@ class MigrationWalkTest {
                 libvirt();
                 checkStill();
                 for (Host host : hosts) {
-                    if (host.guard != null && random.nextInt(120) == 0) {
+                    if (host.guard != null && random.nextInt(120) == 0 && !host.aloneHolds()) {
                         crash(host);
                     }
                     if (host.alive() && random.nextInt(2500) == 0) {

@@ -67,6 +67,20 @@ final class Race {
                     .toList();
         }
 
+        int attempts() {
+            return codes.values().stream()
+                    .flatMap(c -> c.values().stream())
+                    .mapToInt(Integer::intValue)
+                    .sum();
+        }
+
+        /** How often that was the answer. */
+        int count(int code) {
+            return codes.values().stream()
+                    .mapToInt(c -> c.getOrDefault(code, 0))
+                    .sum();
+        }
+
         @Override
         public String toString() {
             return String.format(
@@ -114,8 +128,12 @@ final class Race {
         }
         Map<String, Running> theirs = new TreeMap<>();
         stocks.forEach(stock -> theirs.put(stock.name(), stock.spawnRace(Site.R1, percentShared, "stop")));
+        AssertionError late = null;
         try {
             Eventually.await(acquires + " acquires", limit, () -> {
+                if (racing.stream().anyMatch(Future::isDone)) {
+                    return true; // it has failed, and the others may wait for it for ever
+                }
                 int granted = ourGrants.get();
                 for (Running racer : theirs.values()) {
                     racer.ended().ifPresent(Ran::mustSucceed);
@@ -127,6 +145,8 @@ final class Race {
                 }
                 return true;
             });
+        } catch (AssertionError e) {
+            late = e;
         } finally {
             Files.createFile(stopFile);
             stop.countDown();
@@ -135,7 +155,11 @@ final class Race {
         threads.shutdown();
         theirs.forEach((host, racer) ->
                 racer.awaitEnd(Site.SOON).mustSucceed().stdout().lines().forEach(line -> note(host, line)));
-        return result((clock.bootNanos() - startedNanos) / 1e9);
+        Result result = result((clock.bootNanos() - startedNanos) / 1e9);
+        if (late != null) {
+            throw new AssertionError(result + "\n" + stocks.get(0).dump(Site.R1).stdout(), late);
+        }
+        return result;
     }
 
     private static void join(Future<?> racer) {

@@ -15,6 +15,11 @@ final class RaceRows {
     /** With shared requests, another: too many of them in one's way. */
     static final List<Integer> ANSWERS = List.of(0, -243, -244, -245, -246, -11);
 
+    /** Sanlock's "the storage was too slow": no answer of the protocol, and no fault of it where I/O may take 1 s at the most. */
+    private static final int IO_TIMEOUT = -202;
+
+    private static final double MOST_IO_TIMEOUTS = 0.02;
+
     private static final Duration LIMIT = Duration.ofMinutes(6);
 
     static final List<MatrixRow> ROWS = List.of(
@@ -47,7 +52,11 @@ final class RaceRows {
         Race.Result result = new Race(site, percentShared)
                 .run(List.of(a.racer(Site.R1), b.racer(Site.R1)), List.of(one, two), acquires, acquires / 20, LIMIT);
         assertThat(result.violations()).isEmpty();
-        assertThat(answers).containsAll(result.answers());
+        assertThat(answers)
+                .containsAll(result.answers().stream()
+                        .filter(code -> code != IO_TIMEOUT)
+                        .toList());
+        assertThat(result.count(IO_TIMEOUT)).isLessThanOrEqualTo((int) (MOST_IO_TIMEOUTS * result.attempts()));
         assertThat(result.granted()).as("everybody had a turn").hasSize(4);
         return result;
     }

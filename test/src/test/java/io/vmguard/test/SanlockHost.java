@@ -74,7 +74,8 @@ public final class SanlockHost extends TestContainer {
         super(
                 "sanlock",
                 name,
-                Wait.forLogMessage(".*sanlock daemon started.*", 1).withStartupTimeout(Duration.ofSeconds(60)),
+                // It says that it has started before it listens.
+                Wait.forSuccessfulCommand("sanlock client status").withStartupTimeout(Duration.ofSeconds(60)),
                 create -> create.getHostConfig()
                         .withNetworkMode("none")
                         .withBinds(new Bind(leases.toString(), new Volume(IN_CONTAINER))),

@@ -13,6 +13,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DynamicTest;
@@ -23,7 +24,7 @@ import org.junit.jupiter.api.TestFactory;
  * geometry. {@code docs/interop.md} says what the rows are and what was measured.
  *
  * <p>Each row has files and hosts of its own, so they overlap; most of the time they wait for a dead host's 68 s.
- * {@code -Dmatrix.rows=E4,H7} runs some of them.
+ * {@code -Dmatrix.rows=E4,H7} runs some of them, {@code -Dmatrix.times=20} each so often.
  */
 @NeedsTestImage
 class SanlockMatrixIT {
@@ -64,7 +65,9 @@ class SanlockMatrixIT {
         ExecutorService threads = Executors.newFixedThreadPool(AT_A_TIME);
         // Those that take long begin first, or the last of them would run alone at the end.
         List<DynamicTest> tests = rows().sorted(Comparator.comparing(row -> !row.waitsUntilDead()))
-                .flatMap(row -> Stream.of(Geometry.values()).map(geometry -> test(row, geometry, threads)))
+                .flatMap(row -> IntStream.range(0, Integer.getInteger("matrix.times", 1))
+                        .boxed()
+                        .flatMap(time -> Stream.of(Geometry.values()).map(geometry -> test(row, geometry, threads))))
                 .toList();
         threads.shutdown();
         return tests.stream();

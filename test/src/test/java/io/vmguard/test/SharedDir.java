@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package io.vmguard.test;
 
+import com.sun.nio.file.ExtendedOpenOption;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Comparator;
 import java.util.List;
@@ -15,9 +18,12 @@ import java.util.stream.Stream;
  * all that is in it, by {@link #close}.
  *
  * <p>It lies below {@code $VMGUARD_TEST_STATE}, or {@code /var/lib/vmguard-test} where that can be written, or else below
- * {@code target}; the file system must take direct I/O of 512 bytes, as ext4 and xfs do and tmpfs does not.
+ * {@code target}; the file system must take direct I/O of 512 bytes, as ext4 and xfs do, and tmpfs only from Linux 6.6 on.
  */
 public final class SharedDir implements AutoCloseable {
+    private static final Path MEMORY = Path.of("/dev/shm");
+    private static final boolean DIRECT_IO_IN_MEMORY = takesDirectIo(MEMORY);
+
     private final Path path;
 
     private SharedDir(Path path) {
@@ -27,7 +33,36 @@ public final class SharedDir implements AutoCloseable {
     /** @param purpose becomes part of its name, for people */
     public static SharedDir create(String purpose) {
         try {
-            Path made = Files.createTempDirectory(base(), purpose + "-").toRealPath();
+            return createIn(base(), purpose);
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot make a shared directory", e);
+        }
+    }
+
+    /**
+     * In memory if direct I/O is possible there, else as {@link #create}: for engines and daemons with an I/O timeout of 1 s, which a disk
+     * that other tests load would exceed.
+     */
+    static SharedDir createInMemory(String purpose) {
+        return DIRECT_IO_IN_MEMORY ? createIn(MEMORY, purpose) : create(purpose);
+    }
+
+    private static boolean takesDirectIo(Path directory) {
+        try {
+            Path probe = Files.createTempFile(directory, "vmguard-probe-", "");
+            try (FileChannel channel = FileChannel.open(probe, StandardOpenOption.WRITE, ExtendedOpenOption.DIRECT)) {
+                return channel.isOpen();
+            } finally {
+                Files.delete(probe);
+            }
+        } catch (IOException | UnsupportedOperationException e) {
+            return false;
+        }
+    }
+
+    private static SharedDir createIn(Path base, String purpose) {
+        try {
+            Path made = Files.createTempDirectory(base, purpose + "-").toRealPath();
             // A container's users are others: libvirt-qemu, for one.
             Files.setPosixFilePermissions(made, PosixFilePermissions.fromString("rwxr-xr-x"));
             return new SharedDir(made);

@@ -39,8 +39,8 @@ final class Site implements AutoCloseable {
     final LinuxClock clock = new LinuxClock();
 
     private final Geometry geometry;
-    private final SharedDir leases = SharedDir.create("leases");
-    private final SharedDir local = SharedDir.create("local");
+    private final SharedDir leases = SharedDir.createInMemory("leases");
+    private final SharedDir local = SharedDir.createInMemory("local");
     private final Deque<AutoCloseable> open = new ArrayDeque<>();
     private final List<String> seen = new ArrayList<>();
     private final long startedNanos = clock.bootNanos();

@@ -56,7 +56,7 @@ public final class SharedDir implements AutoCloseable {
                 Files.delete(probe);
             }
         } catch (IOException | UnsupportedOperationException e) {
-            return false;
+            return false; // that is what was asked
         }
     }
 

@@ -74,7 +74,8 @@ final class Outgoing {
 
     /** Its virtual processors go on as far as we are concerned. */
     void letGuestGo(@Nullable GuardedProcess process) {
-        if (process != null && (guest == Guest.HELD || guest == Guest.BEING_HELD)) {
+        // Whatever was believed of it: the answer to an earlier question may have come late.
+        if (process != null && guest != Guest.FREE) {
             process.letGuestGo();
         }
         guest = Guest.FREE;

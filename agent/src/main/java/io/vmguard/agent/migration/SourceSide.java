@@ -129,19 +129,14 @@ public final class SourceSide {
         };
     }
 
-    /** Sent, and nothing but a signal keeps the hypervisor from resuming it. */
-    private static boolean mustStop(Facts facts) {
-        boolean decided = facts.word() == Word.RUNNING || facts.word() == Word.ENDED;
-        return !facts.spent() && (!facts.answers() || (facts.late() && !decided));
-    }
-
-    /** The step for a guest that stands still, once nothing but us can make it go on. */
+    /** Sent, and nothing but us can keep the hypervisor from resuming it: that comes first, and then the other step. */
     private static Step still(Facts facts, Step then) {
-        if (mustStop(facts)) {
-            return Step.HALT;
-        }
-        if (facts.spent() || !facts.answers()) {
+        if (facts.spent()) {
             return then;
+        }
+        boolean decided = facts.word() == Word.RUNNING || facts.word() == Word.ENDED;
+        if (!facts.answers() || (facts.late() && !decided)) {
+            return Step.HALT;
         }
         return switch (facts.guest()) {
             case FREE -> Step.HOLD;

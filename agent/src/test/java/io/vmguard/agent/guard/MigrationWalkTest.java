@@ -423,9 +423,8 @@ class MigrationWalkTest {
                     }
                 }
                 case UNANSWERED -> {
-                    // An agent that dies lets the virtual processors go: a connection that breaks before the next one
-                    // has
-                    // looked is more than can be promised on RBD.
+                    // An agent that dies lets the virtual processors go: a connection that breaks before the next
+                    // one has looked is more than can be promised on RBD.
                     boolean waits = onRbd && !sees(source) && phaseTicks <= LIBVIRT_WAITS_TICKS;
                     if (!source.alive() || (phaseTicks > waitsTicks && !waits)) {
                         resumeSource();
@@ -497,8 +496,8 @@ class MigrationWalkTest {
             event(target, DomainEvent.Kind.RESUMED);
             if (random.nextInt(3) == 0) {
                 // Told that there is no connection any more, libvirt does not wait, and resumes the guest at once. In
-                // the moment in which
-                // its agent cannot have seen yet that it has been sent, nobody could keep it from that.
+                // the moment in which its agent cannot have seen yet that it has been sent, nobody could keep it from
+                // that.
                 waitsTicks = sees(source) && random.nextBoolean() ? random.nextInt(3) : LIBVIRT_WAITS_TICKS;
                 say("the answer is lost, for " + waitsTicks);
                 ends[1]++;

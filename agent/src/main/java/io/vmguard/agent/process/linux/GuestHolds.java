@@ -217,7 +217,7 @@ final class GuestHolds {
         boolean stopped = (status[0] & 0xff) == 0x7f;
         if (stopped) {
             traced.stopped = true;
-            int event = status[0] >> 16;
+            int event = status[0] >> 16; // none if it was stopped by a signal that is on its way to it
             int signal = (status[0] >> 8) & 0xff;
             traced.signal = event == 0 && signal != Libc.SIGTRAP ? signal : 0;
         }

@@ -33,9 +33,6 @@ interface Libc extends Library {
     int PTRACE_SEIZE = 0x4206;
     int PTRACE_INTERRUPT = 0x4207;
 
-    /** In the upper half of what waitpid says: stopped, but not by a signal that is on its way to the thread. */
-    int PTRACE_EVENT_STOP = 128;
-
     int WNOHANG = 1;
     /** Threads that are traced as well. */
     int WALL = 0x40000000;

@@ -134,9 +134,7 @@ final class Migrations {
 
     /** The membership is lost, and with it every word that was left for another host: what is under way goes on without this host's. */
     void lost(Run run) {
-        Outgoing outgoing = run.outgoing;
-        if (outgoing != null && !run.isBetweenHosts()) {
-            outgoing.letGuestGo(run.process);
+        if (run.outgoing != null && !run.isBetweenHosts()) {
             run.outgoing = null;
         }
     }

@@ -4,6 +4,7 @@ package io.vmguard.agent.guard;
 import io.vmguard.agent.derive.DiskLease;
 import io.vmguard.agent.domain.OnLockFailure;
 import io.vmguard.agent.fence.FencePolicy;
+import io.vmguard.agent.migration.SourceSide.Guest;
 import io.vmguard.agent.process.GuardedProcess;
 import io.vmguard.agent.watchdog.Watchdog;
 import io.vmguard.lease.AcquireResult;
@@ -258,7 +259,10 @@ final class Run {
     boolean isBetweenHosts() {
         return (incoming != null && !incoming.receiving.isEmpty())
                 || (outgoing != null
-                        && (outgoing.stopped || !outgoing.given.isEmpty() || !outgoing.underWay.isEmpty())
+                        && (outgoing.stopped
+                                || outgoing.guest != Guest.FREE
+                                || !outgoing.given.isEmpty()
+                                || !outgoing.underWay.isEmpty())
                         && !isLeftBehind());
     }
 

@@ -386,6 +386,21 @@ class DomainGuardMigrationTest {
         assertThat(qemu.stopped()).as("it has no leases").isTrue();
     }
 
+    /** Another host may run it already: what libvirt says must not make it run here until it is gone. */
+    @Test
+    void whoIsHeldWhenTheMembershipIsLostStaysSoUntilItIsGone() {
+        bench.transfer.handOver = new HandOverResult.Kept(LeaseFault.NOT_OWNER, "not prepared");
+        FakeProcess qemu = preparedThere();
+        sentOnRbd("perform3_done");
+        bench.pass(Duration.ofSeconds(1));
+        assertThat(qemu.guestHeld()).isTrue();
+        bench.lockspace.lose();
+        bench.settle();
+        assertThat(qemu.guestHeld() || !qemu.alive()).isTrue();
+        bench.pass(Duration.ofSeconds(10));
+        assertThat(qemu.alive()).isFalse();
+    }
+
     private void sentOnRbd(String phase) {
         DiskSource image = new DiskSource.Network("rbd", "pool/image", List.of(), "", "");
         DomainSpec onRbd = new DomainSpec(
